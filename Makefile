@@ -1,0 +1,25 @@
+# The README's commands. They need Python (3.11 or newer), pip and make, nothing else.
+VENV ?= .venv
+PYTHON ?= python3
+# For a small, CPU-only install on Linux: make install TORCH_INDEX=<the address of PyTorch's CPU wheels>
+TORCH_INDEX ?=
+PIP = $(VENV)/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt \
+	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+
+.PHONY: install test lint
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	$(PIP) -e '.[dev]'
+	touch $@
+
+test: install
+	$(VENV)/bin/python -m pytest $(ARGS)
+
+lint: install
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/pyright
+	$(VENV)/bin/lint-imports

@@ -1,0 +1,1 @@
+"""The configuration tree of genlab, shipped as the package genlab.configs."""

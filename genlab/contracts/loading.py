@@ -1,0 +1,82 @@
+"""How data become batches: whole batches by one indexing operation, in an order that can be resumed.
+
+The order is a function of (seed, epoch) alone; rank r of w takes every w-th row of it. Nothing is
+restored from a generator's state: a position in the epoch is enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, DistributedSampler
+
+
+class BatchSampler(DistributedSampler):
+    """Yields (batch_size,) int64 row indices, a batch at a time.
+
+    shuffle: training: a new permutation each epoch, and every rank gets the same number of rows (the
+    first rows of the permutation are repeated where they do not divide). Without it: each row exactly
+    once over all ranks, in order.
+    """
+
+    def __init__(
+        self, dataset: Any, batch_size: int, shuffle: bool, seed: int, rank: int, world: int
+    ) -> None:
+        super().__init__(dataset, world, rank, shuffle=shuffle, seed=seed)
+        self.batch_size = batch_size
+        self.first = (
+            0  # batches of the coming epoch to leave out, as they were seen before a resume
+        )
+
+    def set_epoch(self, epoch: int) -> None:
+        super().set_epoch(epoch)
+        if hasattr(self.dataset, "set_epoch"):
+            self.dataset.set_epoch(epoch)
+
+    def rows(self) -> Tensor:
+        """This rank's rows of the current epoch, in order."""
+        n = len(self.dataset)  # type: ignore[arg-type]
+        if not self.shuffle:
+            return torch.arange(self.rank, n, self.num_replicas)
+        generator = torch.Generator().manual_seed((self.seed << 32) + self.epoch)
+        order = torch.randperm(n, generator=generator)
+        return order[torch.arange(self.rank, self.total_size, self.num_replicas) % n]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        batches = self.rows().split(self.batch_size)
+        first, self.first = self.first, 0
+        return iter(batches[first:])
+
+    def __len__(self) -> int:
+        whole = len(self.dataset)  # type: ignore[arg-type]
+        rows = self.num_samples if self.shuffle else len(range(self.rank, whole, self.num_replicas))
+        return -(-rows // self.batch_size)
+
+
+class Loader(DataLoader):
+    """A DataLoader that hands out what ``dataset[rows]`` returns, and knows where it is in the epoch."""
+
+    def __init__(self, dataset: Any, sampler: BatchSampler, num_workers: int = 0) -> None:
+        super().__init__(
+            dataset, batch_size=None, sampler=sampler, collate_fn=_identity, num_workers=num_workers
+        )
+        self._position = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        for batch in super().__iter__():
+            self._position += 1
+            yield batch
+        self._position = 0
+
+    def state_dict(self) -> dict[str, int]:
+        return {"position": self._position % max(1, len(self))}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self._position = self.sampler.first = state["position"]  # type: ignore[union-attr]
+
+
+def _identity(batch: Any) -> Any:
+    return batch

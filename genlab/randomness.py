@@ -1,0 +1,41 @@
+"""Randomness is keyed, not restored: every stream is a function of what it is for.
+
+``generator("sample", seed, block)`` is the same in every process, today and after a crash, so nothing
+random needs to be saved, and results do not depend on how the work was divided.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+def key(*parts: object) -> int:
+    """A 63-bit seed for this purpose, equal on every machine."""
+    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+def generator(*parts: object, device: torch.device | str = "cpu") -> torch.Generator:
+    """A fresh generator of the stream named by these parts (strings and integers)."""
+    return torch.Generator(device=device).manual_seed(key(*parts))
+
+
+def reseed(*parts: object) -> None:
+    """Put the default generators (CPU, and CUDA where it is in use) at the start of a stream."""
+    seed = key(*parts)
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(seed)
+
+
+@contextmanager
+def scope(*parts: object) -> Iterator[None]:
+    """Run a block on the default stream of this name and leave the outer stream as it was."""
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+    with torch.random.fork_rng(devices=devices):
+        reseed(*parts)
+        yield
