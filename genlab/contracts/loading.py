@@ -66,10 +66,10 @@ class Loader(DataLoader):
         self._position = 0
 
     def __iter__(self) -> Iterator[Any]:
+        self._position = self.sampler.first  # type: ignore[union-attr]
         for batch in super().__iter__():
             self._position += 1
             yield batch
-        self._position = 0
 
     def state_dict(self) -> dict[str, int]:
         return {"position": self._position % max(1, len(self))}

@@ -23,9 +23,10 @@ class Stage:
 
     module: exactly what is trained; everything else is frozen and in eval mode.
     loss: scalar of a batch (nats per datum where it is a likelihood).
-    optimizer: called with the parameters; None takes the run's ``optimizer``.
+    optimizer: called with the parameters; the run's ``optimizer``, where given, takes its place.
     decay: how the learning rate falls over the stage: "constant", "linear" or "cosine".
     ema: decay of the exponential moving average of the weights, in [0, 1); 0 for none.
+    patience: validations without a new best monitored value after which the stage ends; None: no end.
     begin: data-dependent initialisation from x: (N, *shape), run once before the fit, never on resume.
     """
 
@@ -37,6 +38,7 @@ class Stage:
     max_steps: int = -1
     decay: str = "constant"
     ema: float = 0.0
+    patience: int | None = None
     begin: Callable[[Tensor], None] | None = None
 
 
@@ -45,6 +47,11 @@ DECAYS: dict[str, Callable[[float], float]] = {
     "linear": lambda progress: max(0.0, 1.0 - progress),
     "cosine": lambda progress: 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress))),
 }
+
+
+def adam(parameters: Iterable[nn.Parameter]) -> Optimizer:
+    """The optimizer of a stage that names none: Adam, learning rate 1e-3, in one fused kernel."""
+    return torch.optim.Adam(parameters, lr=1e-3, fused=True)
 
 
 class Trainable(LightningModule, ABC):
@@ -109,7 +116,7 @@ class Trainable(LightningModule, ABC):
     def configure_optimizers(self) -> Any:
         stage = self.stage
         parameters = [p for p in stage.module.parameters() if p.requires_grad]
-        optimizer = (stage.optimizer or torch.optim.Adam)(parameters)
+        optimizer = (stage.optimizer or adam)(parameters)
         total, factor = float(self.trainer.estimated_stepping_batches), DECAYS[stage.decay]
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: factor(step / total))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -1,1 +1,1 @@
-
+"""Model families, which do not know each other."""

@@ -29,6 +29,10 @@ class Head(ABC):
         """x: (B, *shape) by inverting the distribution function at u: (B, *shape) in [0, 1)."""
 
     @abstractmethod
+    def mean(self, theta: Tensor) -> Tensor:
+        """E[x]: (B, *shape)."""
+
+    @abstractmethod
     def marginal(self, x: Tensor) -> Tensor:
         """(*shape, params): θ of the independent model of x: (N, *shape), smoothed by half a count."""
 
@@ -49,6 +53,9 @@ class Bernoulli(Head):
     def quantile(self, u: Tensor, theta: Tensor) -> Tensor:
         return (u < theta.squeeze(-1).sigmoid()).float()
 
+    def mean(self, theta: Tensor) -> Tensor:
+        return theta.squeeze(-1).sigmoid()
+
     def marginal(self, x: Tensor) -> Tensor:
         p = (x.sum(0) + 0.5) / (len(x) + 1)
         return p.logit().unsqueeze(-1)
@@ -67,6 +74,10 @@ class Categorical(Head):
     def quantile(self, u: Tensor, theta: Tensor) -> Tensor:
         below = theta.softmax(-1).cumsum(-1)[..., :-1] <= u.unsqueeze(-1)
         return below.sum(-1) / (self.levels - 1)
+
+    def mean(self, theta: Tensor) -> Tensor:
+        value = torch.linspace(0, 1, self.levels, device=theta.device)
+        return (theta.softmax(-1) * value).sum(-1)
 
     def marginal(self, x: Tensor) -> Tensor:
         level = (x * (self.levels - 1)).round().long()

@@ -1,0 +1,60 @@
+"""Progress on everything that takes more than two seconds: a bar in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+PATIENCE = 2.0  # seconds without a word
+INTERVAL = 10.0  # seconds between plain lines
+
+Advance = Callable[[int, str], None]
+
+
+@contextmanager
+def progress(what: str, total: int, done: int = 0) -> Iterator[Advance]:
+    """Yields ``advance(done, note)``: how much of ``total`` is done by now, and a word about it."""
+    if sys.stderr.isatty():
+        with _bar() as bar:
+            task = bar.add_task(what, total=total, completed=done, note="")
+            yield lambda done, note="": bar.update(task, completed=done, note=note)
+    else:
+        yield _Lines(what, total).advance
+
+
+def _bar() -> Progress:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total} {task.fields[note]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=Console(stderr=True), refresh_per_second=4, transient=True)
+
+
+class _Lines:
+    """A line after two seconds, then one every ten, and nothing at all for what is quick."""
+
+    def __init__(self, what: str, total: int) -> None:
+        self.what, self.total = what, total
+        self.start = time.monotonic()
+        self.due = self.start + PATIENCE
+
+    def advance(self, done: int, note: str = "") -> None:
+        now = time.monotonic()
+        if now < self.due:
+            return
+        self.due = now + INTERVAL
+        percent = 100 * done / max(1, self.total)
+        elapsed = now - self.start
+        print(
+            f"{self.what}: {done}/{self.total} ({percent:.0f} %) {note} [{elapsed:.0f} s]",
+            file=sys.stderr,
+            flush=True,
+        )

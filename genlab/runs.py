@@ -1,0 +1,226 @@
+"""A run directory: what was asked, what happened, what came out. Needs no torch and no data to open.
+
+Every file is written whole: to a temporary name, flushed to disk, then renamed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from genlab.contracts.errors import UsageError
+
+SCHEMA = 1
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[BinaryIO]:
+    """A file that appears whole or not at all: the previous one survives a full disk and a kill."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    with atomic(path) as file:
+        file.write(text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Standard JSON: a NaN is an error here; write None and a reason instead."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=False, allow_nan=False) + "\n")
+
+
+def digest(value: Any) -> str:
+    """Hexadecimal sha256 of a JSON value, independent of key order."""
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """The layout of one run, and the only place that knows its file names."""
+
+    path: Path
+
+    @property
+    def record(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def curves(self) -> Path:
+        return self.path / "metrics.csv"
+
+    @property
+    def scores(self) -> Path:
+        return self.path / "scores"
+
+    @property
+    def samples(self) -> Path:
+        return self.path / "samples"
+
+    @property
+    def figures(self) -> Path:
+        return self.path / "gallery"
+
+    def checkpoint(self, stage: str, which: str) -> Path:
+        """which: "last" or "best"."""
+        return self.path / "checkpoints" / stage / f"{which}.ckpt"
+
+    def finished(self, stage: str) -> Path:
+        """The mark of a stage that has ended, with its world size and its final weights."""
+        return self.path / "checkpoints" / stage / "finished.json"
+
+    def read(self) -> dict[str, Any]:
+        """The run record.
+
+        Raises UsageError where this is no run directory.
+        """
+        if not self.path.is_dir():
+            raise UsageError(f"no run directory at {self.path}: give the path that genlab train printed")
+        for file in (self.record, self.config):
+            if not file.is_file():
+                raise UsageError(f"{self.path} is not a run directory: it has no {file.name}")
+        try:
+            return json.loads(self.record.read_text())
+        except json.JSONDecodeError as error:
+            raise UsageError(f"{self.record} is not JSON: {error}") from None
+
+    def update(self, **changes: Any) -> None:
+        """Change fields of the run record, and its heartbeat."""
+        record = json.loads(self.record.read_text()) if self.record.exists() else {}
+        write_json(self.record, record | changes | {"heartbeat": now()})
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the run for this process; the system lets go of it however the process ends.
+
+        Raises UsageError where another living process holds it.
+        """
+        with (self.path / ".lock").open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UsageError(f"{self.path} is being trained by another process") from None
+            yield
+
+    def is_live(self) -> bool:
+        """Whether a process on this machine is working on it."""
+        try:
+            with self.lock():
+                return False
+        except UsageError:
+            return True
+
+
+def create(folder: Path, name: str, fingerprint: str) -> RunDirectory:
+    """A new, empty run directory ``<time>-<name>-<hash>``, with a counter where that is taken."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{name}-{fingerprint[:6]}"
+    for counter in range(1, 1000):
+        path = folder / (stem if counter == 1 else f"{stem}-{counter}")
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        return RunDirectory(path)
+    raise UsageError(f"{folder} already holds 999 runs named {stem}")
+
+
+def find(folder: Path) -> list[RunDirectory]:
+    """The run directories in a folder, oldest first."""
+    return [RunDirectory(p.parent) for p in sorted(folder.glob("*/run.json"))]
+
+
+def unfinished(folder: Path, fingerprint: str) -> RunDirectory | None:
+    """The run of this hash that did not complete; None where there is none.
+
+    Raises UsageError where several could be meant, or where the only one is still alive.
+    """
+    matches = []
+    for run in find(folder):
+        record = json.loads(run.record.read_text())
+        if record["fingerprint"] == fingerprint and record["status"] != "completed":
+            matches.append(run)
+    live = [run for run in matches if run.is_live()]
+    if live:
+        raise UsageError(f"{live[0].path} has these settings and is still running")
+    if len(matches) > 1:
+        names = ", ".join(run.path.name for run in matches)
+        raise UsageError(f"several unfinished runs have these settings ({names}): --resume one of them")
+    return matches[0] if matches else None
+
+
+def cpus() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def environment() -> dict[str, Any]:
+    """What a number may depend on beside the configuration: versions, machine, command."""
+    packages = ("genlab", "torch", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy")
+    return {
+        "argv": sys.argv,
+        "started": now(),
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "platform": platform.platform(),
+        "cpus": cpus(),
+        "versions": {"python": platform.python_version()} | {p: _version(p) for p in packages},
+        "git": _git_revision(),
+        "clock": time.time(),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _git_revision() -> str | None:
+    """The commit that the current directory is at, where it is a checkout (read without running git)."""
+    head = Path(".git/HEAD")
+    if not head.is_file():
+        return None
+    text = head.read_text().strip()
+    if not text.startswith("ref: "):
+        return text
+    ref = Path(".git") / text[5:]
+    return ref.read_text().strip() if ref.is_file() else None

@@ -1,0 +1,150 @@
+"""Checkpoints that are whole or absent, checked by checksum, and never unpickled.
+
+``last.ckpt`` is where a stage goes on after a crash; ``best.ckpt`` holds the weights with the lowest
+monitored value. Beside each lies ``<name>.sha256`` with the checksums of the file and of the one it
+replaced: whichever of the two files a kill leaves behind, its checksum is there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import pickle
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from genlab.contracts import Stage, UsageError
+from genlab.runs import RunDirectory, atomic, file_digest, write_text
+from genlab.training.curves import EVERY, NonFinite
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint, tensors and plain values only.
+
+    Raises UsageError where the file is missing, altered, or holds pickled objects.
+    """
+    if not path.is_file():
+        raise UsageError(f"no checkpoint at {path}")
+    sums = _sums(path)
+    if sums and file_digest(path) not in sums:
+        raise UsageError(f"{path} is not what genlab wrote: its checksum differs from {path.name}.sha256")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise UsageError(f"{path} holds pickled objects, which may run code: refused") from None
+    except (RuntimeError, EOFError, KeyError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"{path} is not a readable checkpoint: {reason}") from None
+
+
+def load_weights(model: torch.nn.Module, checkpoint: dict[str, Any], path: Path) -> None:
+    """Put a checkpoint's (averaged) weights into a model.
+
+    Raises UsageError where they are another model's.
+    """
+    state = checkpoint.get("state_dict", {})
+    own = model.state_dict()
+    odd = sorted(own.keys() ^ state.keys())
+    odd += [k for k in own.keys() & state.keys() if own[k].shape != state[k].shape]
+    if odd:
+        shown = ", ".join(odd[:3]) + (", …" if len(odd) > 3 else "")
+        raise UsageError(
+            f"{path} is a checkpoint of another model: it differs from this "
+            f"{type(model).__name__} in {shown}"
+        )
+    model.load_state_dict(state)
+
+
+def _sums(path: Path) -> list[str]:
+    side = path.with_name(path.name + ".sha256")
+    return side.read_text().split() if side.is_file() else []
+
+
+class SafeCheckpointIO(TorchCheckpointIO):
+    """Lightning's way to files, made atomic and checked."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        path = Path(path)
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        content = buffer.getbuffer()
+        new, old = hashlib.sha256(content).hexdigest(), _sums(path)[:1]
+        with atomic(path) as file:
+            file.write(content)
+            write_text(path.with_name(path.name + ".sha256"), "\n".join([new, *old]) + "\n")
+
+    def load_checkpoint(
+        self, path: Any, map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        return load_checkpoint(Path(path))
+
+
+class Checkpoints(Callback):
+    """Keeps the last and the best weights of one stage, and ends it when its patience is over.
+
+    The best are those with the lowest of the first value that the model's ``validate`` gives; a model
+    that gives none keeps only its last. Time-based checkpoints fall on multiples of EVERY batches,
+    where the losses have just been found finite.
+    """
+
+    def __init__(self, run: RunDirectory, stage: Stage, minutes: float) -> None:
+        self.run, self.stage = run, stage
+        self.seconds = 60 * minutes
+        self.best: float | None = None
+        self.waited = 0  # validations since the best
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "waited": self.waited}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.best, self.waited = state["best"], state["waited"]
+
+    def on_train_start(self, trainer: Trainer, module: Any) -> None:
+        self._saved = time.monotonic()
+        self._end_if_patience_is_over(trainer)
+
+    def on_save_checkpoint(self, trainer: Trainer, module: Any, checkpoint: dict[str, Any]) -> None:
+        checkpoint["genlab"] = {"stage": self.stage.name, "world_size": trainer.world_size}
+
+    def on_validation_end(self, trainer: Trainer, module: Any) -> None:
+        monitored = [v for k, v in trainer.callback_metrics.items() if k.startswith("val/")]
+        if not monitored:
+            return
+        score = float(monitored[0])
+        if self.best is None or score < self.best:
+            self.best, self.waited = score, 0
+            self._save(trainer, "best")
+        else:
+            self.waited += 1
+            self._end_if_patience_is_over(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, module: Any) -> None:
+        self._save(trainer, "last")
+
+    def on_train_batch_end(
+        self, trainer: Trainer, module: Any, outputs: Any, batch: Any, index: int
+    ) -> None:
+        if (index + 1) % EVERY == 0 and not trainer.is_last_batch and self._is_due(trainer):
+            self._save(trainer, "last")
+
+    def _is_due(self, trainer: Trainer) -> bool:
+        due = time.monotonic() - self._saved > self.seconds
+        return bool(trainer.strategy.broadcast(due)) if trainer.world_size > 1 else due
+
+    def _end_if_patience_is_over(self, trainer: Trainer) -> None:
+        if self.stage.patience is not None and self.waited >= self.stage.patience:
+            trainer.should_stop = True
+
+    def _save(self, trainer: Trainer, which: str) -> None:
+        if not all(bool(p.isfinite().all()) for p in self.stage.module.parameters()):
+            raise NonFinite(
+                f"the weights are not finite after step {trainer.global_step} of stage "
+                f"{self.stage.name!r}: the last good checkpoint is kept; try a smaller optimizer.lr"
+            )
+        trainer.save_checkpoint(self.run.checkpoint(self.stage.name, which))
+        self._saved = time.monotonic()

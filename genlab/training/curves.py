@@ -1,0 +1,115 @@
+"""The curves of a run: ``metrics.csv`` with columns stage, epoch, step, name, value.
+
+The loss is kept on the device and read every few steps, as ``self.log`` would cost a third of a
+millisecond each. A loss that is not finite ends the run at once, and says at which step.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, Trainer
+from torch import Tensor
+
+from genlab.contracts import GenlabError
+from genlab.progress import progress
+from genlab.runs import RunDirectory, write_text
+
+HEADER = ["stage", "epoch", "step", "name", "value"]
+EVERY = 50  # steps between two points of a training curve
+
+
+class NonFinite(GenlabError):
+    """The loss or the weights are NaN or infinite."""
+
+
+class Curves(Callback):
+    """Writes the curves of one stage, shows progress and stops at a loss that is not finite."""
+
+    def __init__(self, run: RunDirectory, stage: str, title: str) -> None:
+        self.run, self.stage, self.title = run, stage, title
+        self._losses: list[Tensor] = []
+        self._rows: list[list[Any]] = []
+        self._note = ""
+
+    def on_train_start(self, trainer: Trainer, module: Any) -> None:
+        self._before = rows_before(self.run.curves, self.stage, trainer.global_step)
+        self._rows.clear()
+        self._losses.clear()
+        total = int(trainer.estimated_stepping_batches)
+        self._bar = progress(self.title, total, trainer.global_step)
+        self._advance = self._bar.__enter__() if trainer.is_global_zero else _silent
+
+    def on_train_batch_end(
+        self, trainer: Trainer, module: Any, outputs: Any, batch: Any, index: int
+    ) -> None:
+        self._losses.append(outputs["loss"].detach())
+        if (index + 1) % EVERY == 0 or trainer.is_last_batch:
+            self._read(trainer)
+
+    def on_validation_end(self, trainer: Trainer, module: Any) -> None:
+        for name, value in trainer.callback_metrics.items():
+            if name.startswith("val/"):
+                self._add(trainer, name, float(value))
+                self._note = f"{name} {float(value):.4g}"
+
+    def on_train_epoch_end(self, trainer: Trainer, module: Any) -> None:
+        self._add(trainer, "lr", trainer.optimizers[0].param_groups[0]["lr"])
+        if trainer.is_global_zero:
+            write_text(self.run.curves, _csv([HEADER, *self._before, *self._rows]))
+
+    def on_train_end(self, trainer: Trainer, module: Any) -> None:
+        self._close(trainer)
+
+    def on_exception(self, trainer: Trainer, module: Any, exception: BaseException) -> None:
+        self._close(trainer)
+
+    def _close(self, trainer: Trainer) -> None:
+        if trainer.is_global_zero and hasattr(self, "_bar"):
+            self._bar.__exit__(None, None, None)
+            del self._bar
+
+    def _read(self, trainer: Trainer) -> None:
+        """Take the losses off the device, all at once."""
+        losses = torch.stack(self._losses).float().cpu()
+        self._losses.clear()
+        step = trainer.global_step
+        bad = (~losses.isfinite()).nonzero()
+        if len(bad):
+            at = step - len(losses) + int(bad[0]) + 1
+            raise NonFinite(
+                f"the loss is {float(losses[bad[0]])} at step {at} of stage {self.stage!r}: the last good "
+                f"checkpoint is kept; try a smaller optimizer.lr or trainer.gradient_clip_val=1"
+            )
+        loss = losses.mean().item()
+        self._add(trainer, "loss", loss)
+        self._advance(step, f"epoch {trainer.current_epoch + 1} loss {loss:.4g} {self._note}")
+
+    def _add(self, trainer: Trainer, name: str, value: float) -> None:
+        shown = repr(value) if math.isfinite(value) else ""
+        self._rows.append([self.stage, trainer.current_epoch, trainer.global_step, name, shown])
+
+
+def rows_before(path: Path, stage: str, step: int) -> list[Sequence[str]]:
+    """The rows that a resumed stage keeps: earlier stages, and this one up to the given step."""
+    if not path.is_file():
+        return []
+    with path.open(newline="") as file:
+        rows = list(csv.reader(file))[1:]
+    return [row for row in rows if row[0] != stage or int(row[2]) <= step]
+
+
+def _csv(rows: Sequence[Sequence[Any]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def _silent(done: int, note: str = "") -> None:
+    """What ranks above zero show."""

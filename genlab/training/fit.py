@@ -1,0 +1,136 @@
+"""Training a model through its stages: each one a fit of its own, each resumable in the middle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback
+from pytorch_lightning.callbacks import EMAWeightAveraging
+from pytorch_lightning.utilities import rank_zero_only
+from torch import Tensor
+
+from genlab import randomness
+from genlab.contracts import DataModule, Stage, Trainable, UsageError
+from genlab.runs import RunDirectory, write_json
+from genlab.training.checkpoints import (
+    Checkpoints,
+    SafeCheckpointIO,
+    load_checkpoint,
+    load_weights,
+)
+from genlab.training.curves import Curves
+from genlab.training.randomness import KeyedRandomness
+from genlab.training.settings import TrainerSettings
+
+BEGIN_ROWS = 10_000  # a data-dependent initialisation sees at most this many training data
+
+
+def fit(
+    model: Trainable,
+    data: DataModule,
+    stages: Sequence[Stage],
+    run: RunDirectory,
+    settings: TrainerSettings,
+    *,
+    seed: int,
+    callbacks: Sequence[Callback] = (),
+    logger: Any = False,
+) -> None:
+    """Run every stage that the run directory does not hold as finished; leave the final weights in model.
+
+    A stage that was interrupted goes on at its last checkpoint, bit-identically on the CPU.
+    """
+    data.shuffle_seed = randomness.key("shuffle", seed) >> 32
+    for number, stage in enumerate(stages, 1):
+        if not run.finished(stage.name).is_file():
+            title = f"stage {number}/{len(stages)} {stage.name}"
+            _fit_stage(model, data, stage, run, settings, seed, title, callbacks, logger)
+        restore(model, run, stage.name)
+    model.requires_grad_(True).eval()
+
+
+def restore(model: Trainable, run: RunDirectory, stage: str) -> str:
+    """Put a stage's final weights into the model: the best it has, else the last. Says which."""
+    which = "best" if run.checkpoint(stage, "best").is_file() else "last"
+    path = run.checkpoint(stage, which)
+    load_weights(model, load_checkpoint(path), path)
+    return which
+
+
+def _fit_stage(
+    model: Trainable,
+    data: DataModule,
+    stage: Stage,
+    run: RunDirectory,
+    settings: TrainerSettings,
+    seed: int,
+    title: str,
+    callbacks: Sequence[Callback],
+    logger: Any,
+) -> None:
+    last = run.checkpoint(stage.name, "last")
+    resuming = last.is_file()
+    model.enter(stage)
+    trainer = settings.trainer(
+        [
+            KeyedRandomness(seed, stage.name),
+            *_averaging(stage),
+            *callbacks,
+            Curves(run, stage.name, title),
+            Checkpoints(run, stage, settings.checkpoint_minutes),
+        ],
+        max_epochs=stage.max_epochs,
+        max_steps=stage.max_steps,
+        logger=logger,
+        plugins=[SafeCheckpointIO()],
+        gradient_clip_val=settings.gradient_clip_val,
+        accumulate_grad_batches=settings.accumulate_grad_batches,
+        check_val_every_n_epoch=settings.check_val_every_n_epoch,
+    )
+    if resuming:
+        _require_same(model, last, stage, trainer.world_size)
+    elif stage.begin is not None:
+        with randomness.scope("begin", seed, stage.name):
+            stage.begin(first_rows(data))
+    trainer.fit(model, datamodule=data, ckpt_path=last if resuming else None)
+    _mark_finished(run, stage, trainer.world_size, trainer.global_step)
+
+
+def first_rows(data: DataModule) -> Tensor:
+    """x: (N, *shape) of at most BEGIN_ROWS training data, spread evenly over the set."""
+    data.prepare_data()
+    data.setup("fit")
+    dataset = data.dataset("train")
+    step = -(-len(dataset) // BEGIN_ROWS)
+    return dataset[torch.arange(0, len(dataset), step)].x
+
+
+def _averaging(stage: Stage) -> list[Callback]:
+    """Averaged weights are what later stages, evaluation and sampling use. Buffers are left alone:
+    averaging would turn binary chains into greys and counters into fractions."""
+    if stage.ema == 0:
+        return []
+    return [EMAWeightAveraging(decay=stage.ema, use_buffers=False)]
+
+
+def _require_same(model: Trainable, path: Any, stage: Stage, world_size: int) -> None:
+    checkpoint = load_checkpoint(path)
+    load_weights(model, checkpoint, path)
+    ours = {"stage": stage.name, "world_size": world_size}
+    theirs = checkpoint.get("genlab")
+    if theirs != ours:
+        raise UsageError(f"{path} was written by {theirs}, which {ours} cannot continue")
+
+
+@rank_zero_only
+def _mark_finished(run: RunDirectory, stage: Stage, world_size: int, steps: int) -> None:
+    write_json(run.finished(stage.name), {"world_size": world_size, "steps": steps})
+
+
+def finished_stages(run: RunDirectory) -> dict[str, Any]:
+    """What is recorded of every stage that has ended."""
+    folder = run.path / "checkpoints"
+    return {p.parent.name: json.loads(p.read_text()) for p in sorted(folder.glob("*/finished.json"))}

@@ -1,0 +1,88 @@
+"""Where and how a run is trained: the config group ``trainer``, and the Lightning Trainer it makes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from pytorch_lightning import Callback, Trainer
+
+from genlab.contracts import UsageError
+from genlab.runs import cpus
+
+MOST_THREADS = 8  # small models do not gain from more
+
+
+@dataclass(frozen=True)
+class TrainerSettings:
+    """The options of a Trainer that a run may set. Epochs and steps belong to stages.
+
+    devices: processes on this node; -1 for one per GPU. threads: OpenMP threads per process; by default
+    the processors divided by the processes, at most eight. precision: as Lightning names it.
+    checkpoint_minutes: the longest stretch of training that a crash can lose, beside whole epochs.
+    """
+
+    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto"
+    devices: int = 1
+    num_nodes: int = 1
+    strategy: str = "auto"
+    precision: Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true"] = "32-true"
+    threads: int | None = None
+    gradient_clip_val: float | None = None
+    accumulate_grad_batches: int = 1
+    check_val_every_n_epoch: int = 1
+    checkpoint_minutes: float = 10.0
+
+    def __post_init__(self) -> None:
+        for name in ("accumulate_grad_batches", "check_val_every_n_epoch", "num_nodes"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"trainer.{name}={getattr(self, name)} must be at least 1")
+        if self.devices < 1 and self.devices != -1:
+            raise UsageError(f"trainer.devices={self.devices} must be at least 1, or -1 for all")
+        if self.threads is not None and self.threads < 1:
+            raise UsageError(f"trainer.threads={self.threads} must be at least 1")
+
+    def choose_threads(self) -> int:
+        """Right on an idle machine and, as waiting threads sleep (OMP_WAIT_POLICY), on a busy one."""
+        if self.threads is not None:
+            return self.threads
+        if "OMP_NUM_THREADS" in os.environ:
+            return int(os.environ["OMP_NUM_THREADS"])
+        return max(1, min(MOST_THREADS, cpus() // max(1, self.devices)))
+
+    def trainer(self, callbacks: Sequence[Callback], **options: Any) -> Trainer:
+        """A fresh Trainer that says nothing of its own: progress and records are genlab's."""
+        logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+        torch.set_num_threads(self.choose_threads())
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*GPU available but not used.*")  # chosen on purpose
+            return Trainer(
+                accelerator=self.accelerator,
+                devices=self.devices,
+                num_nodes=self.num_nodes,
+                strategy=self.strategy,
+                precision=self.precision,
+                callbacks=[_Threads(self.choose_threads()), *callbacks],
+                enable_progress_bar=False,
+                enable_model_summary=False,
+                enable_checkpointing=False,
+                num_sanity_val_steps=0,
+                use_distributed_sampler=False,
+                inference_mode=False,
+                **({"logger": False} | options),
+            )
+
+
+class _Threads(Callback):
+    """Lightning sets a thread count of its own when it launches processes; this puts ours back."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+
+    def setup(self, trainer: Trainer, pl_module: Any, stage: str) -> None:
+        torch.set_num_threads(self.threads)

@@ -1,0 +1,73 @@
+"""The stages of a run: what the model proposes, as changed by ``stages:`` in the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any, get_type_hints
+
+from genlab.components import build, coerce, is_component, suggest
+from genlab.contracts import Stage, Trainable, UsageError
+from genlab.contracts.training import DECAYS
+
+OPTIONS = ("optimizer", "max_epochs", "max_steps", "decay", "ema", "patience")
+
+
+def resolve_stages(
+    model: Trainable, changes: Mapping[str, Mapping[str, Any]], optimizer: Callable[..., Any] | None
+) -> list[Stage]:
+    """The model's stages with the configuration's changes.
+
+    optimizer: the run's, which takes the place of every stage's own; ``stages.<name>.optimizer`` is
+    stronger still.
+    Raises UsageError for an unknown stage, an unknown option or a value out of range.
+    """
+    own = list(model.stages())
+    names = [stage.name for stage in own]
+    for name in changes:
+        if name not in names:
+            raise UsageError(
+                f"stages.{name}: {type(model).__name__} has no stage {name!r}{suggest(name, names)}"
+            )
+    return [_changed(stage, changes.get(stage.name) or {}, optimizer) for stage in own]
+
+
+def _changed(
+    stage: Stage, change: Mapping[str, Any], optimizer: Callable[..., Any] | None
+) -> Stage:
+    where = f"stages.{stage.name}"
+    hints = _hints()
+    values: dict[str, Any] = {"optimizer": optimizer} if optimizer is not None else {}
+    for key, value in change.items():
+        if key not in OPTIONS:
+            raise UsageError(f"{where}.{key}: a stage has no option {key!r}{suggest(key, OPTIONS)}")
+        if key == "optimizer":
+            values[key] = _optimizer(value, f"{where}.optimizer")
+        else:
+            values[key] = coerce(value, hints[key], f"{where}.{key}")
+    changed = replace(stage, **values)
+    _require_sane(changed, where)
+    return changed
+
+
+def _optimizer(node: Any, where: str) -> Any:
+    if not is_component(node):
+        raise UsageError(f"{where} needs a whole component with _target_ and _partial_: true")
+    return build(node, where=where)
+
+
+def _hints() -> dict[str, Any]:
+    return {f.name: get_type_hints(Stage)[f.name] for f in fields(Stage) if f.name in OPTIONS}
+
+
+def _require_sane(stage: Stage, where: str) -> None:
+    if stage.max_epochs < 1:
+        raise UsageError(f"{where}.max_epochs={stage.max_epochs} must be at least 1")
+    if stage.max_steps < 1 and stage.max_steps != -1:
+        raise UsageError(f"{where}.max_steps={stage.max_steps} must be at least 1, or -1 for no limit")
+    if stage.decay not in DECAYS:
+        raise UsageError(f"{where}.decay={stage.decay}: expected {' or '.join(DECAYS)}")
+    if stage.patience is not None and stage.patience < 1:
+        raise UsageError(f"{where}.patience={stage.patience} must be at least 1, or null for no limit")
+    if not 0 <= stage.ema < 1:
+        raise UsageError(f"{where}.ema={stage.ema} must be in [0, 1)")
