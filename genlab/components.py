@@ -8,7 +8,6 @@ genlab and installed plugins define, and an exact list of torch and Lightning cl
 
 from __future__ import annotations
 
-import difflib
 import enum
 import functools
 import inspect
@@ -19,14 +18,18 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-from genlab.contracts.errors import PluginError, UsageError
+from genlab.errors import PluginError, UsageError
 from genlab.plugins import plugins
+from genlab.spelling import suggest
 
 # Classes of other libraries that a configuration may name. A prefix would not be safe: torch.load and
 # many others run code from a file.
 ALLOWED = frozenset(
     {f"torch.optim.{name}" for name in ("Adam", "AdamW", "SGD", "RMSprop", "Adagrad", "Adadelta")}
-    | {f"torch.nn.{name}" for name in ("ReLU", "SiLU", "GELU", "Tanh", "Sigmoid", "Softplus", "ELU")}
+    | {
+        f"torch.nn.{name}"
+        for name in ("ReLU", "SiLU", "GELU", "Tanh", "Sigmoid", "Softplus", "ELU")
+    }
     | {
         f"pytorch_lightning.callbacks.{name}"
         for name in ("EarlyStopping", "LearningRateMonitor", "Timer", "DeviceStatsMonitor")
@@ -166,7 +169,9 @@ def _signature(target: Callable[..., Any]) -> tuple[dict[str, inspect.Parameter]
     function = target.__init__ if inspect.isclass(target) else target
     try:
         hints = typing.get_type_hints(function)
-    except NameError:  # annotations that only exist for type checkers: keys are checked, types are not
+    except (
+        NameError
+    ):  # annotations that only exist for type checkers: keys are checked, types are not
         hints = {}
     return parameters, hints
 
@@ -174,14 +179,6 @@ def _signature(target: Callable[..., Any]) -> tuple[dict[str, inspect.Parameter]
 def _unknown(where: str, key: str, known: Sequence[str], target: Callable[..., Any]) -> str:
     full = f"{where}.{key}" if where else key
     return f"{full}: {target.__name__} has no parameter {key!r}{suggest(key, known)}"
-
-
-def suggest(word: str, known: Sequence[str]) -> str:
-    """"; did you mean …?" or the list of what there is, for the end of an error message."""
-    close = difflib.get_close_matches(word, known, n=1)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; there is {', '.join(known)}" if known else "; it takes none"
 
 
 # ------------------------------------------------------------------------------ values against annotations
@@ -220,7 +217,9 @@ def _coerce(value: Any, hint: Any) -> Any:
     if hint is int:
         return _require(isinstance(value, int) and not isinstance(value, bool), value)
     if hint is float:
-        return float(_require(isinstance(value, int | float) and not isinstance(value, bool), value))
+        return float(
+            _require(isinstance(value, int | float) and not isinstance(value, bool), value)
+        )
     if hint is str:
         return _require(isinstance(value, str), value)
     if inspect.isclass(hint) and issubclass(hint, enum.Enum | Path):

@@ -7,7 +7,6 @@ Hydra's struct mode.
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -23,9 +22,9 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from genlab.components import suggest
-from genlab.contracts.errors import UsageError
+from genlab.errors import UsageError
 from genlab.plugins import config_folders, core_configs, options
+from genlab.spelling import suggest
 
 GROUPS = (
     "model",
@@ -42,12 +41,6 @@ KEYS = (*GROUPS, "seed", "stages", "folder", "name", "evaluate", "gallery", "sel
 IDENTITY = ("model", "data", "optimizer", "stages", "select", "callbacks", "seed")
 
 
-class _PluginFolders(SearchPathPlugin):
-    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        for distribution, folder in config_folders()[1:]:
-            search_path.append(provider=distribution, path=f"file://{folder}")
-
-
 @dataclass(frozen=True)
 class Composed:
     """A configuration, as written and with every interpolation resolved."""
@@ -56,6 +49,81 @@ class Composed:
     resolved: dict[str, Any]
 
     @property
-    def launch_directory() -> str | None:
-    """The run directory set by the process that launched this one, for ranks above zero."""
-    return os.environ.get("GENLAB_RUN_DIR")
+    def identity(self) -> dict[str, Any]:
+        """The part that decides the weights."""
+        return {key: self.resolved.get(key) for key in IDENTITY}
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What a run writes down: its identity resolved, the rest as written (it may name secrets)."""
+        return self.written | self.identity
+
+
+class _PluginFolders(SearchPathPlugin):
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        for distribution, folder in config_folders()[1:]:
+            search_path.append(provider=distribution, path=f"file://{folder}")
+
+
+def compose(overrides: Sequence[str]) -> Composed:
+    """The configuration that these words describe.
+
+    Raises UsageError for words that are no override, unknown keys and unknown choices.
+    """
+    words = [_normal(word) for word in overrides]
+    Plugins.instance().register(_PluginFolders)
+    try:
+        with initialize_config_dir(str(core_configs()), version_base="1.3", job_name="genlab"):
+            config = hydra_compose("config", overrides=words)
+        written: Any = OmegaConf.to_container(config, resolve=False)
+        _refuse_environment({key: written.get(key) for key in IDENTITY})
+        resolved: Any = OmegaConf.to_container(config, resolve=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UsageError(_one_line(error)) from error
+    return Composed(written, resolved)
+
+
+def _refuse_environment(node: Any, where: str = "") -> None:
+    """The identity of a run is written into it resolved: an environment variable would go with it."""
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            _refuse_environment(value, f"{where}.{key}" if where else str(key))
+    elif isinstance(node, list):
+        for value in node:
+            _refuse_environment(value, where)
+    elif isinstance(node, str) and "${oc.env" in node:
+        top = where.split(".")[0]
+        raise UsageError(f"{where}={node}: write the value itself, as a run records its {top}")
+
+
+def _normal(word: str) -> str:
+    """A word of ours as an override of Hydra's; what cannot be meant is refused here."""
+    match = re.fullmatch(r"(~|\+{0,2})([^=]+?)(?:=(.*))?", word, flags=re.DOTALL)
+    if match is None or (match[3] is None and match[1] != "~"):
+        raise UsageError(f"{word!r} is not key=value")
+    sign, key, value = match.groups()
+    top = re.split(r"[.@]", key)[0]
+    if top not in KEYS:
+        raise UsageError(f"{word}: there is no key {top!r}{suggest(top, KEYS)}")
+    if key in GROUPS and value not in (None, "null"):
+        _require_option(key, str(value))
+        return f"+{key}={value}" if key == "experiment" else f"{key}={value}"
+    if sign == "~" or key in GROUPS:
+        return word
+    return f"++{key}={value}"
+
+
+def _require_option(group: str, name: str) -> None:
+    found = Counter(o.name for o in options(group))
+    if name not in found:
+        raise UsageError(f"{group}={name}: there is no such {group}{suggest(name, sorted(found))}")
+    if found[name] > 1:
+        where = [o.distribution for o in options(group) if o.name == name]
+        raise UsageError(
+            f"{group}={name} is offered by {' and '.join(where)}: uninstall one of them"
+        )
+
+
+def _one_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[:3]) or type(error).__name__

@@ -21,7 +21,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from genlab.contracts.errors import UsageError
+from genlab.errors import UsageError
 
 SCHEMA = 1
 
@@ -110,7 +110,9 @@ class RunDirectory:
         Raises UsageError where this is no run directory.
         """
         if not self.path.is_dir():
-            raise UsageError(f"no run directory at {self.path}: give the path that genlab train printed")
+            raise UsageError(
+                f"no run directory at {self.path}: give the path that genlab train printed"
+            )
         for file in (self.record, self.config):
             if not file.is_file():
                 raise UsageError(f"{self.path} is not a run directory: it has no {file.name}")
@@ -180,7 +182,9 @@ def unfinished(folder: Path, fingerprint: str) -> RunDirectory | None:
         raise UsageError(f"{live[0].path} has these settings and is still running")
     if len(matches) > 1:
         names = ", ".join(run.path.name for run in matches)
-        raise UsageError(f"several unfinished runs have these settings ({names}): --resume one of them")
+        raise UsageError(
+            f"several unfinished runs have these settings ({names}): --resume one of them"
+        )
     return matches[0] if matches else None
 
 

@@ -11,7 +11,6 @@ and says how far that number can be trusted. A **figure** shows what only this m
 | ``capabilities`` | what a model can do beside sampling: likelihood, energy, flow, completion, … |
 | ``evidence`` | what may be known of a datum (``Observed``, ``Noisy``, ``Pooled``) |
 | ``figures`` | pictures as numbers |
-| ``errors`` | what can go wrong, and the exit code it ends in |
 | ``loading`` | how data become batches: by epoch, rank and position, all of it resumable |
 
 The base classes in a model's first line are its data sheet: ``class MADE(GenerativeModel,
@@ -32,17 +31,17 @@ from genlab.contracts.capabilities import (
     HasVelocity,
 )
 from genlab.contracts.data import Batch, BatchSource, DataModule, DataSpec, Support
-from genlab.contracts.errors import (
+from genlab.contracts.evidence import Evidence, Noisy, Observed, Pooled
+from genlab.contracts.figures import Figure, Images, Matrix, Plane
+from genlab.contracts.likelihood import Guarantee, Likelihood, LogLikelihood, Measure
+from genlab.contracts.training import GenerativeModel, Stage, Trainable
+from genlab.errors import (
     DataError,
     GenlabError,
     PluginError,
     UnsupportedData,
     UsageError,
 )
-from genlab.contracts.evidence import Evidence, Noisy, Observed, Pooled
-from genlab.contracts.figures import Figure, Images, Matrix, Plane
-from genlab.contracts.likelihood import Guarantee, Likelihood, LogLikelihood, Measure
-from genlab.contracts.training import GenerativeModel, Stage, Trainable
 
 __all__ = [
     "AnnealingPath",

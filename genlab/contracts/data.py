@@ -13,8 +13,8 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from genlab.contracts.errors import UsageError
 from genlab.contracts.loading import BatchSampler, Loader
+from genlab.errors import UsageError
 
 
 class Support(StrEnum):

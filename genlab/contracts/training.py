@@ -14,7 +14,7 @@ from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
 
 from genlab.contracts.data import Batch, DataSpec, Support
-from genlab.contracts.errors import UnsupportedData
+from genlab.errors import UnsupportedData
 
 
 @dataclass(frozen=True)

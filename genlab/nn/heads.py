@@ -80,9 +80,11 @@ class Categorical(Head):
         return (theta.softmax(-1) * value).sum(-1)
 
     def marginal(self, x: Tensor) -> Tensor:
-        level = (x * (self.levels - 1)).round().long()
-        counts = torch.stack([(level == k).sum(0) for k in range(self.levels)], dim=-1)
-        return ((counts + 0.5) / (len(x) + 0.5 * self.levels)).log()
+        level = (x * (self.levels - 1)).round().long().flatten(1)
+        cell = level + self.levels * torch.arange(level.shape[1], device=x.device)
+        counts = cell.flatten().bincount(minlength=self.levels * level.shape[1])
+        p = (counts.float() + 0.5) / (len(x) + 0.5 * self.levels)
+        return p.log().view(*x.shape[1:], self.levels)
 
 
 def head_for(spec: DataSpec) -> Head:

@@ -32,7 +32,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise UsageError(f"no checkpoint at {path}")
     sums = _sums(path)
     if sums and file_digest(path) not in sums:
-        raise UsageError(f"{path} is not what genlab wrote: its checksum differs from {path.name}.sha256")
+        raise UsageError(
+            f"{path} is not what genlab wrote: its checksum differs from {path.name}.sha256"
+        )
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
@@ -68,7 +70,9 @@ def _sums(path: Path) -> list[str]:
 class SafeCheckpointIO(TorchCheckpointIO):
     """Lightning's way to files, made atomic and checked."""
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
+    ) -> None:
         path = Path(path)
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +21,7 @@ from genlab.training.checkpoints import (
     load_weights,
 )
 from genlab.training.curves import Curves
+from genlab.training.heartbeat import Heartbeat
 from genlab.training.randomness import KeyedRandomness
 from genlab.training.settings import TrainerSettings
 
@@ -80,6 +80,7 @@ def _fit_stage(
             *_averaging(stage),
             *callbacks,
             Curves(run, stage.name, title),
+            Heartbeat(run, stage.name),
             Checkpoints(run, stage, settings.checkpoint_minutes),
         ],
         max_epochs=stage.max_epochs,
@@ -128,9 +129,3 @@ def _require_same(model: Trainable, path: Any, stage: Stage, world_size: int) ->
 @rank_zero_only
 def _mark_finished(run: RunDirectory, stage: Stage, world_size: int, steps: int) -> None:
     write_json(run.finished(stage.name), {"world_size": world_size, "steps": steps})
-
-
-def finished_stages(run: RunDirectory) -> dict[str, Any]:
-    """What is recorded of every stage that has ended."""
-    folder = run.path / "checkpoints"
-    return {p.parent.name: json.loads(p.read_text()) for p in sorted(folder.glob("*/finished.json"))}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import Any, get_type_hints
 
-from genlab.components import build, coerce, is_component, suggest
+from genlab.components import build, coerce, is_component
 from genlab.contracts import Stage, Trainable, UsageError
 from genlab.contracts.training import DECAYS
+from genlab.spelling import suggest
 
 OPTIONS = ("optimizer", "max_epochs", "max_steps", "decay", "ema", "patience")
 
@@ -64,10 +65,14 @@ def _require_sane(stage: Stage, where: str) -> None:
     if stage.max_epochs < 1:
         raise UsageError(f"{where}.max_epochs={stage.max_epochs} must be at least 1")
     if stage.max_steps < 1 and stage.max_steps != -1:
-        raise UsageError(f"{where}.max_steps={stage.max_steps} must be at least 1, or -1 for no limit")
+        raise UsageError(
+            f"{where}.max_steps={stage.max_steps} must be at least 1, or -1 for no limit"
+        )
     if stage.decay not in DECAYS:
         raise UsageError(f"{where}.decay={stage.decay}: expected {' or '.join(DECAYS)}")
     if stage.patience is not None and stage.patience < 1:
-        raise UsageError(f"{where}.patience={stage.patience} must be at least 1, or null for no limit")
+        raise UsageError(
+            f"{where}.patience={stage.patience} must be at least 1, or null for no limit"
+        )
     if not 0 <= stage.ema < 1:
         raise UsageError(f"{where}.ema={stage.ema} must be in [0, 1)")

@@ -62,7 +62,9 @@ class MADE(GenerativeModel, HasLikelihood, Completes, HasFigures):
     ) -> None:
         super().__init__(spec)
         if masks < 1 or particles < 1 or min(hidden, default=1) < 1:
-            raise UsageError("model.masks, model.particles and every model.hidden must be at least 1")
+            raise UsageError(
+                "model.masks, model.particles and every model.hidden must be at least 1"
+            )
         if not 0 <= dropout < 1:
             raise UsageError(f"model.dropout={dropout} must be in [0, 1)")
         if masks > 1 and order == "natural":
@@ -87,7 +89,15 @@ class MADE(GenerativeModel, HasLikelihood, Completes, HasFigures):
 
     def stages(self) -> Sequence[Stage]:
         return (
-            Stage("fit", self, self.loss, max_epochs=100, decay="cosine", patience=10, begin=self.begin),
+            Stage(
+                "fit",
+                self,
+                self.loss,
+                max_epochs=100,
+                decay="cosine",
+                patience=10,
+                begin=self.begin,
+            ),
         )
 
     def begin(self, x: Tensor) -> None:

@@ -48,7 +48,9 @@ class MaskedNetwork(nn.Module):
             self.layers.append(nn.Linear(width, units))
             width = units
         self.output = nn.Parameter(torch.empty(size, params, width)) if hidden else None
-        self.direct = nn.Parameter(torch.zeros(size, params, size)) if direct or not hidden else None
+        self.direct = (
+            nn.Parameter(torch.zeros(size, params, size)) if direct or not hidden else None
+        )
         self.bias = nn.Parameter(torch.zeros(size, params))
         if self.output is not None:
             nn.init.uniform_(self.output, -1 / math.sqrt(width), 1 / math.sqrt(width))
@@ -64,7 +66,9 @@ class MaskedNetwork(nn.Module):
 
     def forward(self, x: Tensor, k: int = 0, position: Tensor | None = None) -> Tensor:
         """position: (D,), an ordering of the caller's in place of the k-th."""
-        hidden, output, direct = self._masks(k) if position is None else masks(position, self.degrees(k))
+        hidden, output, direct = (
+            self._masks(k) if position is None else masks(position, self.degrees(k))
+        )
         h = x
         for layer, mask in zip(self.layers, hidden, strict=True):
             h = self.activation(F.linear(h, torch.where(mask, layer.weight, 0.0), layer.bias))

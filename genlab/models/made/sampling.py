@@ -38,7 +38,12 @@ class IncrementalSampler:
 
     @torch.no_grad()
     def draw(
-        self, u: Tensor, scale: float, shift: float, known: Tensor | None = None, mask: Tensor | None = None
+        self,
+        u: Tensor,
+        scale: float,
+        shift: float,
+        known: Tensor | None = None,
+        mask: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """x: (n, D) by inverting the conditionals at u: (n, D), and log q: (n,) of what was drawn.
 
@@ -65,7 +70,9 @@ class IncrementalSampler:
         for layer, weight in enumerate(self.weights):
             start, end = self.ends[layer][p], self.ends[layer][p + 1]
             if end > start:
-                total = torch.addmm(self.biases[layer][start:end], weight[start:end, :width], below[:width])
+                total = torch.addmm(
+                    self.biases[layer][start:end], weight[start:end, :width], below[:width]
+                )
                 hidden[layer][start:end] = self.network.activation(total)
             below, width = hidden[layer], end
         theta = self.bias[p, :, None]

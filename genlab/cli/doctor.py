@@ -1,0 +1,43 @@
+"""Check this installation: versions, processors, data, packages known to break Lightning.
+
+genlab doctor
+"""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true")
+
+
+def run(args: argparse.Namespace) -> int:
+    import json
+    import os
+    from importlib.metadata import entry_points
+
+    import torch
+
+    from genlab.plugins import plugins
+    from genlab.runs import environment
+
+    about = environment()
+    about["threads"] = torch.get_num_threads()
+    about["OMP_WAIT_POLICY"] = os.environ.get("OMP_WAIT_POLICY")
+    about["gpus"] = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    about["GENLAB_DATA"] = os.environ.get("GENLAB_DATA")
+    problems = [f"plugin {p.name}: {p.problem}" for p in plugins() if p.problem]
+    for entry in entry_points(group="pytorch_lightning.callbacks_factory"):
+        try:
+            entry.load()
+        except Exception as error:
+            owner = entry.dist.name if entry.dist else entry.value
+            problems.append(f"{owner} breaks every Lightning Trainer: {error!r}; uninstall it")
+    if args.json:
+        print(json.dumps(about | {"problems": problems}, indent=2))
+    else:
+        for key, value in about.items():
+            print(f"{key:<16} {value}")
+        print("\n".join(problems) if problems else "no problems found")
+    return 1 if problems else 0

@@ -1,0 +1,94 @@
+"""``genlab VERB …``: finds the verb, runs it, and turns every error into one line and an exit code.
+
+0 ok, 1 the run failed, 2 usage or configuration, 3 plugin, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from genlab import __version__
+from genlab.errors import GenlabError
+
+VERBS = (
+    "train",
+    "evaluate",
+    "sample",
+    "gallery",
+    "compare",
+    "list",
+    "config",
+    "info",
+    "data",
+    "plugins",
+    "doctor",
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit code."""
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    try:
+        _allow(args)
+        return args.run(args) or 0
+    except KeyboardInterrupt:
+        print("genlab: interrupted", file=sys.stderr)
+        return 130
+    except GenlabError as error:
+        return _report(error, error.code, args.debug)
+    except BrokenPipeError:
+        return 0
+    except Exception as error:
+        return _report(error, 1, args.debug)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="genlab",
+        description="Train, score, sample and show generative models.",
+        epilog="genlab VERB --help explains a verb; genlab list shows what there is to choose from.",
+    )
+    parser.add_argument("--version", action="version", version=f"genlab {__version__}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for name in VERBS:
+        module = import_module(f"genlab.cli.{name}")
+        text = module.__doc__.strip().split("\n", 1)[0]
+        verb = verbs.add_parser(
+            name,
+            help=text,
+            description=module.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        verb.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        verb.add_argument(
+            "--allow-target",
+            action="append",
+            default=[],
+            metavar="PREFIX",
+            help="let configurations name components below this dotted prefix",
+        )
+        module.add_arguments(verb)
+        verb.set_defaults(run=module.run)
+    return parser
+
+
+def _allow(args: argparse.Namespace) -> None:
+    if args.allow_target:
+        from genlab.components import allow_targets
+
+        allow_targets(args.allow_target)
+
+
+def _report(error: Exception, code: int, debug: bool) -> int:
+    if debug:
+        raise error
+    text = " ".join(str(error).split()) or type(error).__name__
+    if not isinstance(error, GenlabError):
+        text = f"{type(error).__name__}: {text} (--debug shows where)"
+    print(f"genlab: {text}", file=sys.stderr)
+    return code

@@ -1,0 +1,32 @@
+"""Scores in words: one line that says what kind of number it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+SIGNS = {"exact": "", "lower bound": "≤ ", "upper bound": "≥ ", "estimate": "≈ "}
+
+
+def describe(score: dict[str, Any]) -> str:
+    """One line: split, negative log-likelihood, its error, its kind, and the floor beside it.
+
+    A lower bound of the log-likelihood is an upper bound of its negative: "NLL ≤ 97.1".
+    """
+    nats, data = score["nats"], score["data"]
+    head = f"{data['name']} ({data['variant']}) {data['split']}, n={data['n']}: "
+    if nats["mean"] is None:
+        return f"{head}no number ({nats['reason']}), {nats['method']}"
+    error = f" ± {nats['stderr']:.2f}" if nats["stderr"] is not None else ""
+    bits = score["bits_per_dim"]
+    unit = f" nats = {bits:.3f} bits/dim" if bits is not None else " nats (density)"
+    floor = f"; independent entries: {-score['floor']['nats']:.2f}" + _bits(score, data)
+    kind = f"{nats['guarantee']}, {nats['method']}"
+    return f"{head}NLL {SIGNS[nats['guarantee']]}{-nats['mean']:.2f}{error}{unit} ({kind}){floor}"
+
+
+def _bits(score: dict[str, Any], data: dict[str, Any]) -> str:
+    """The floor in bits per dimension, where the score has them."""
+    if score["bits_per_dim"] is None:
+        return ""
+    per_nat = score["bits_per_dim"] / -score["nats"]["mean"]
+    return f" = {-score['floor']['nats'] * per_nat:.3f} bits/dim"
