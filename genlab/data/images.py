@@ -30,7 +30,7 @@ class Digits(Source):
     def read(self, split: str) -> Arrays:
         arrays = read_npz(self.FILE)
         # the legacy generator: published numbers are on this permutation, and it is frozen for ever
-        order = np.random.RandomState(0).permutation(1797)[self.ROWS[split]]
+        order = np.random.RandomState(0).permutation(1797)[DIGITS_ROWS[split]]
         return Arrays(arrays["images"][order][:, None], arrays["labels"][order])
 
 
