@@ -172,7 +172,7 @@ class _Scoring(LightningModule):
         self._bar = progress(f"evaluate {self.split}", total)
         self._advance = self._bar.__enter__()
 
-    def predict_step(self, block: tuple[int, Batch], _index: int) -> None:
+    def predict_step(self, block: tuple[int, Batch], _index: int) -> Tensor:
         number, batch = block
         noise = generator("evaluate", self.seed, self.split, number, device=self.device)
         result = self.likelihood(batch.x, generator=noise)
@@ -180,6 +180,7 @@ class _Scoring(LightningModule):
         self._parts.append((batch.index.cpu(), result))
         if self.trainer.is_global_zero:
             self._advance(len(self._parts), "blocks")
+        return batch.index  # Lightning warns of a step that returns nothing
 
     def on_predict_epoch_end(self) -> None:
         self._bar.__exit__(None, None, None)

@@ -15,6 +15,9 @@ from pytorch_lightning import Callback, Trainer
 from genlab.contracts import UsageError
 from genlab.runs import cpus
 
+# Lightning 2.6's own tree code asks torch an outdated question at every fit and predict.
+warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
+
 MOST_THREADS = 8  # small models do not gain from more
 
 
