@@ -159,7 +159,7 @@ class MADE(GenerativeModel, HasLikelihood, Completes, HasFigures):
         return x.unflatten(1, self.spec.shape)
 
     def _sampler(self, k: int, position: Tensor | None = None) -> IncrementalSampler:
-        own: Tensor = self.network.positions[k]  # type: ignore[index,assignment]
+        own = self.network.positions[k]
         return IncrementalSampler(self.network, self.head, k, own if position is None else position)
 
     # ----------------------------------------------------------------------------------- completion
@@ -197,7 +197,7 @@ class MADE(GenerativeModel, HasLikelihood, Completes, HasFigures):
 
     def _proposal_order(self, k: int, mask: Tensor) -> Tensor:
         """(D,) positions: the k-th ordering, with the observed moved to its front if there are several."""
-        own: Tensor = self.network.positions[k]  # type: ignore[index,assignment]
+        own = self.network.positions[k]
         if self.network.orderings == 1:
             return own
         return (own + self.spec.size * (~mask)).argsort().argsort()
