@@ -24,7 +24,7 @@ def test_an_altered_file_is_called_so(folder):
 
 
 def test_an_unknown_set_gets_a_suggestion():
-    with pytest.raises(UsageError, match="did you mean debd/plants"):
+    with pytest.raises(UsageError, match="did you mean 'debd/plants'"):
         set_status("debd/plant")
 
 

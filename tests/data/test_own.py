@@ -109,7 +109,7 @@ def test_a_missing_file_is_named():
 
 
 def test_levels_must_hold_the_numbers(save):
-    with pytest.raises(DataError, match=r"levels=5 does not fit .* 17 … 256"):
+    with pytest.raises(DataError, match=r"levels=5 does not fit .*levels=17 … 256"):
         npz(save(x=GREY), levels=5)
     with pytest.raises(DataError, match="leave out levels"):
         npz(save(x=GREY.astype(float)), levels=17)

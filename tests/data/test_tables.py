@@ -20,9 +20,9 @@ def test_every_spec_is_known_without_files(folder):
 
 
 def test_a_mistyped_name_gets_a_suggestion():
-    with pytest.raises(UsageError, match="did you mean plants"):
+    with pytest.raises(UsageError, match="did you mean 'plants'"):
         debd("plant")
-    with pytest.raises(UsageError, match="did you mean nips-0-12"):
+    with pytest.raises(UsageError, match="did you mean 'nips-0-12'"):
         nade_uci("nips")
 
 

@@ -42,7 +42,7 @@ def test_eight_gaussians_have_their_variance():
 
 
 def test_unknown_toys_and_too_few_points_are_usage_errors():
-    with pytest.raises(UsageError, match="did you mean swiss_roll"):
+    with pytest.raises(UsageError, match="did you mean 'swiss_roll'"):
         toy2d("swissroll")
     with pytest.raises(UsageError, match="n=1 "):
         toy2d(n=1)
