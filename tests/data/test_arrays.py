@@ -1,8 +1,18 @@
+import numpy as np
 import pytest
 import torch
 
-from genlab.contracts import UsageError
-from genlab.data import Bernoulli, Standardise, Threshold, digits, toy2d
+from genlab.contracts import Support, UsageError
+from genlab.data import (
+    ArrayData,
+    Arrays,
+    Bernoulli,
+    Source,
+    Standardise,
+    Threshold,
+    digits,
+    toy2d,
+)
 
 MAKERS = {
     "levels": digits,
@@ -61,7 +71,11 @@ def test_a_batch_needs_a_datum():
         digits(batch_size=0)
 
 
-def test_any_source_can_be_standardised_where_nothing_is_constant():
-    spec = toy2d("moons", n=100).spec
-    assert spec.variant == Standardise().variant(toy2d("moons").source)
-    assert spec.log_scale != 0
+def test_levels_can_be_standardised_where_none_is_constant():
+    class Stripes(Source):
+        def read(self, split: str) -> Arrays:
+            return Arrays(np.array([[0, 16], [8, 4], [16, 9]], np.uint8))
+
+    data = ArrayData(Stripes("stripes", (2,), levels=17), Standardise())
+    assert (data.spec.support, data.spec.levels) == (Support.REAL, None)
+    assert data.dataset("train").values.dtype == torch.float32

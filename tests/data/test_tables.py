@@ -85,15 +85,21 @@ def test_the_public_text_form_is_read(folder, tiny):
         assert (debd("ad").dataset(split).values.numpy() == part).all()
 
 
+def write_packed(folder, rows):
+    (folder / "debd").mkdir(exist_ok=True)
+    train, valid, test = (np.packbits(part, axis=1) for part in np.split(rows, [4, 6]))
+    np.savez(folder / "debd" / "ad.npz", train=train, valid=valid, test=test, n_vars=3)
+
+
 def test_the_packed_form_comes_first(folder, tiny):
     write_text(folder, 1 - tiny)
-    train, valid, test = (np.packbits(part, axis=1) for part in np.split(tiny, [4, 6]))
-    np.savez(folder / "debd" / "ad.npz", train=train, valid=valid, test=test, n_vars=3)
+    write_packed(folder, tiny)
     assert debd("ad").source.files() == ("debd/ad.npz",)
     assert (debd("ad").dataset("test").values.numpy() == tiny[6:]).all()
 
 
-def test_another_number_of_rows_is_refused(folder, tiny):
-    write_text(folder, tiny[1:])
+@pytest.mark.parametrize("write", [write_text, write_packed])
+def test_another_number_of_rows_is_refused(folder, tiny, write):
+    write(folder, tiny[1:])
     with pytest.raises(DataError, match=r"\(1, 3\) test rows and variables"):
         debd("ad").dataset("test")
