@@ -154,7 +154,7 @@ def _checked(
         if key not in own:
             raise UsageError(_unknown(where, str(key), own, target))
     required = [n for n in own if parameters[n].default is inspect.Parameter.empty]
-    missing = [n for n in required if n not in given or given[n] == "???"]
+    missing = [n for n in required if n not in given] + [n for n in given if given[n] == "???"]
     if missing and complete:
         raise UsageError(f"{where}.{missing[0]} must be given: type {where}.{missing[0]}=…")
     return {

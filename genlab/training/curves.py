@@ -61,6 +61,9 @@ class Curves(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, module: Any) -> None:
         self._add(trainer, "lr", trainer.optimizers[0].param_groups[0]["lr"])
+
+    def on_save_checkpoint(self, trainer: Trainer, module: Any, checkpoint: dict[str, Any]) -> None:
+        """What a checkpoint has seen, the file holds."""
         if trainer.is_global_zero:
             write_text(self.run.curves, _csv([HEADER, *self._before, *self._rows]))
 

@@ -44,7 +44,7 @@ def fit(
 
     A stage that was interrupted goes on at its last checkpoint, bit-identically on the CPU.
     """
-    data.shuffle_seed = randomness.key("shuffle", seed) >> 32
+    data.shuffle_seed = seed
     for number, stage in enumerate(stages, 1):
         if not run.finished(stage.name).is_file():
             title = f"stage {number}/{len(stages)} {stage.name}"
