@@ -270,7 +270,7 @@ def _name(hint: Any) -> str:
     if origin is Literal:
         return " or ".join(map(str, args))
     if origin in (tuple, list):
-        return f"a list of {_name(args[0])}s" if args else "a list"
+        return f"a list, each {_name(args[0])}" if args else "a list"
     if inspect.isclass(hint) and issubclass(hint, enum.Enum):
         return " or ".join(str(m.value) for m in hint)
     return str(getattr(hint, "__name__", hint))

@@ -88,7 +88,7 @@ def test_coercion(value, hint, expected):
         (True, int, "expected a whole number"),
         ("yes", bool, "expected true or false"),
         ("gelu", Literal["relu", "tanh"], "expected relu or tanh"),
-        (5, tuple[int, ...], "expected a list of"),
+        (5, tuple[int, ...], "expected a list, each"),
         ("x", int | None, "expected a whole number or null"),
         ({"a": 1}, int, "expected a whole number"),
     ],

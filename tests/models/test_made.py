@@ -33,7 +33,9 @@ VARIANTS = [
     pytest.param(GREYS, {"hidden": (40,)}, id="levels"),
     pytest.param(GREYS, {"masks": 3, "order": "random", "hidden": (20, 20)}, id="levels, mixture"),
     pytest.param(DataSpec("one", "", (1,), Support.BINARY), {}, id="one dimension"),
-    pytest.param(DataSpec("two", "", (2,), Support.BINARY), {"masks": 2, "order": "random"}, id="two"),
+    pytest.param(
+        DataSpec("two", "", (2,), Support.BINARY), {"masks": 2, "order": "random"}, id="two"
+    ),
 ]
 
 
