@@ -121,7 +121,7 @@ def _require_readable(word: str, override: str) -> None:
         OverridesParser.create().parse_override(override)
     except HydraException as error:
         reason = str(error).splitlines()[0]
-        raise UsageError(f"{word}: the value cannot be read ({reason}))") from None
+        raise UsageError(f"{word}: the value cannot be read ({reason})") from None
 
 
 def _require_option(group: str, name: str) -> None:
