@@ -61,9 +61,10 @@ def build(node: Mapping[str, Any], *args: Any, where: str = "") -> Any:
     PluginError where the target's own package cannot be imported.
     """
     target = resolve(node["_target_"], where)
-    keywords = _checked(target, node, where, skip=len(args))
+    partial = bool(node.get("_partial_"))
+    keywords = _checked(target, node, where, skip=len(args), complete=not partial)
     keywords = {key: _value(value, f"{where}.{key}") for key, value in keywords.items()}
-    if node.get("_partial_"):
+    if partial:
         return functools.partial(target, *args, **keywords)
     return target(*args, **keywords)
 

@@ -197,7 +197,6 @@ def cpus() -> int:
 
 def environment() -> dict[str, Any]:
     """What a number may depend on beside the configuration: versions, machine, command."""
-    packages = ("genlab", "torch", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy")
     return {
         "argv": sys.argv,
         "started": now(),
@@ -205,10 +204,16 @@ def environment() -> dict[str, Any]:
         "pid": os.getpid(),
         "platform": platform.platform(),
         "cpus": cpus(),
-        "versions": {"python": platform.python_version()} | {p: _version(p) for p in packages},
+        "versions": versions(),
         "git": _git_revision(),
         "clock": time.time(),
     }
+
+
+def versions() -> dict[str, str | None]:
+    """Of everything whose change may change a number."""
+    packages = ("genlab", "torch", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy")
+    return {"python": platform.python_version()} | {p: _version(p) for p in packages}
 
 
 def _version(package: str) -> str | None:

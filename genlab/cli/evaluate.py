@@ -41,7 +41,8 @@ def run(args: argparse.Namespace) -> int:
         "settings": build(fresh["trainer"], where="trainer") if "trainer" in tops else None,
         "seed": fresh["seed"] if "seed" in tops else None,
     }
-    scores = [open(path).evaluate(args.split, **choice) for path in paths]
+    given = [open(path).evaluate(args.split, **choice) for path in paths]
+    scores = [score for score in given if score is not None]
     if rank() == 0:
         print(json.dumps(scores, indent=2) if args.json else "\n".join(map(describe, scores)))
     return 0

@@ -56,7 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name in VERBS:
         module = import_module(f"genlab.cli.{name}")
-        text = module.__doc__.strip().split("\n", 1)[0]
+        text = (module.__doc__ or "").strip().split("\n", 1)[0]
         verb = verbs.add_parser(
             name,
             help=text,

@@ -33,8 +33,9 @@ class BatchSampler(DistributedSampler):
 
     def set_epoch(self, epoch: int) -> None:
         super().set_epoch(epoch)
-        if hasattr(self.dataset, "set_epoch"):
-            self.dataset.set_epoch(epoch)
+        redraw = getattr(self.dataset, "set_epoch", None)
+        if redraw is not None:
+            redraw(epoch)
 
     def rows(self) -> Tensor:
         """This rank's rows of the current epoch, in order."""

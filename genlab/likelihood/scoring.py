@@ -45,10 +45,10 @@ class Scored:
     diagnostics: dict[str, Any]
     result: LogLikelihood
 
-    def summary(self, size: int, log_scale: float = 0.0) -> dict[str, Any]:
+    def summary(self, log_scale: float = 0.0) -> dict[str, Any]:
         """The ``nats`` entry of a score file. A mean that cannot be trusted is None, with a reason.
 
-        size: numbers per datum. log_scale: Σ log σ_d of standardised data.
+        log_scale: Σ log σ_d of standardised data.
         """
         reason = self._reason()
         mean = None if reason else float(self.nats.mean())

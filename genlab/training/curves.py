@@ -42,7 +42,7 @@ class Curves(Callback):
         self._before = rows_before(self.run.curves, self.stage, trainer.global_step)
         self._rows.clear()
         self._losses.clear()
-        total = int(trainer.estimated_stepping_batches)
+        total = int(module.stage_steps())
         self._bar = progress(self.title, total, trainer.global_step)
         self._advance = self._bar.__enter__() if trainer.is_global_zero else _silent
 

@@ -50,6 +50,11 @@ class TrainerSettings:
         if self.threads is not None and self.threads < 1:
             raise UsageError(f"trainer.threads={self.threads} must be at least 1")
 
+    @property
+    def processes(self) -> int:
+        """How many processes take part; 1 where devices=-1 leaves that to the machine."""
+        return max(1, self.devices) * self.num_nodes
+
     def choose_threads(self) -> int:
         """Right on an idle machine and, as waiting threads sleep (OMP_WAIT_POLICY), on a busy one."""
         if self.threads is not None:
@@ -60,8 +65,10 @@ class TrainerSettings:
 
     def trainer(self, callbacks: Sequence[Callback], **options: Any) -> Trainer:
         """A fresh Trainer that says nothing of its own: progress and records are genlab's."""
-        logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+        for name in ("pytorch_lightning", "lightning_fabric"):
+            logging.getLogger(name).setLevel(logging.ERROR)
         torch.set_num_threads(self.choose_threads())
+        options.setdefault("logger", False)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*GPU available but not used.*")  # chosen on purpose
             return Trainer(
@@ -77,7 +84,7 @@ class TrainerSettings:
                 num_sanity_val_steps=0,
                 use_distributed_sampler=False,
                 inference_mode=False,
-                **({"logger": False} | options),
+                **options,
             )
 
 

@@ -88,22 +88,13 @@ class MADE(GenerativeModel, HasLikelihood, Completes, HasFigures):
     # ------------------------------------------------------------------------------------- training
 
     def stages(self) -> Sequence[Stage]:
-        return (
-            Stage(
-                "fit",
-                self,
-                self.loss,
-                max_epochs=100,
-                decay="cosine",
-                patience=10,
-                begin=self.begin,
-            ),
-        )
+        fit = Stage("fit", self, self.loss, lr_schedule="cosine", patience=20, begin=self.begin)
+        return (fit,)
 
-    def begin(self, x: Tensor) -> None:
-        """Start from the independent model: output biases are the marginals of x: (N, *shape)."""
+    def begin(self, batch: Batch) -> None:
+        """Start from the independent model: output biases are the marginals of the data."""
         with torch.no_grad():
-            self.network.bias.copy_(self.head.marginal(x.flatten(1)))
+            self.network.bias.copy_(self.head.marginal(batch.x.flatten(1)))
 
     def loss(self, batch: Batch) -> Tensor:
         """Mean negative log-likelihood (nats) under one of the orderings, drawn anew for each batch."""
@@ -159,7 +150,7 @@ class MADE(GenerativeModel, HasLikelihood, Completes, HasFigures):
         return x.unflatten(1, self.spec.shape)
 
     def _sampler(self, k: int, position: Tensor | None = None) -> IncrementalSampler:
-        own: Tensor = self.network.positions[k]  # type: ignore[index,assignment]
+        own = self.network.positions[k]
         return IncrementalSampler(self.network, self.head, k, own if position is None else position)
 
     # ----------------------------------------------------------------------------------- completion
@@ -197,7 +188,7 @@ class MADE(GenerativeModel, HasLikelihood, Completes, HasFigures):
 
     def _proposal_order(self, k: int, mask: Tensor) -> Tensor:
         """(D,) positions: the k-th ordering, with the observed moved to its front if there are several."""
-        own: Tensor = self.network.positions[k]  # type: ignore[index,assignment]
+        own = self.network.positions[k]
         if self.network.orderings == 1:
             return own
         return (own + self.spec.size * (~mask)).argsort().argsort()

@@ -39,8 +39,9 @@ class MaskedNetwork(nn.Module):
         self.size, self.params, self.activation, self.dropout = size, params, activation, dropout
         generators = [randomness.generator("made masks", seed, k) for k in range(orderings)]
         order = [positions(size, random_order, g) for g in generators]
+        self.positions: Tensor
         self.register_buffer("positions", torch.stack(order))
-        self.layers = nn.ModuleList()
+        self.layers: list[nn.Linear] = nn.ModuleList()  # type: ignore[assignment]
         width = size
         for layer, units in enumerate(hidden):
             degree = torch.stack([degrees(size, units, g) for g in generators])
@@ -58,7 +59,7 @@ class MaskedNetwork(nn.Module):
 
     @property
     def orderings(self) -> int:
-        return len(self.positions)  # type: ignore[arg-type]
+        return len(self.positions)
 
     def degrees(self, k: int) -> list[Tensor]:
         """The degrees (H_l,) of each hidden layer under ordering k."""
@@ -91,7 +92,7 @@ class MaskedNetwork(nn.Module):
         key = k, self.bias.device
         if key in self._kept:
             return self._kept[key]
-        found = masks(self.positions[k], self.degrees(k))  # type: ignore[index]
+        found = masks(self.positions[k], self.degrees(k))
         entries = sum(m.numel() for m in found[0]) + found[1].numel() + found[2].numel()
         if entries * self.orderings <= CACHED_ENTRIES:
             self._kept[key] = found

@@ -95,7 +95,7 @@ def draw_naively(
 ) -> Tensor:
     """The same x by D full passes: the reference that the incremental sampler is tested against."""
     x = torch.zeros_like(u)
-    for d in network.positions[k].argsort().tolist():  # type: ignore[index]
+    for d in network.positions[k].argsort().tolist():
         theta = network(scale * x + shift, k)
         x[:, d] = head.quantile(u[:, d], theta[:, d])
     return x

@@ -1,0 +1,32 @@
+"""genlab in Python: ``train`` makes a run, ``open`` opens one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from genlab.api.plan import Plan
+from genlab.api.run import Run
+from genlab.api.session import Session, choose_directory
+from genlab.config import compose
+from genlab.launch import shared_run
+from genlab.runs import RunDirectory
+
+__all__ = ["Plan", "Run", "open", "train"]
+
+
+def train(*overrides: str, resume: str | None = None) -> Run:
+    """Train, score and sample a model: ``train("model=made", "data=digits", "seed=1")``.
+
+    resume: None for a new run, "auto" for the newest unfinished run of the same settings (a new one
+    where there is none), or the path of a run.
+    Raises UsageError for anything wrong with the words, before a file is written.
+    """
+    plan = Plan(compose(list(overrides)))
+    words = list(overrides)
+    with shared_run(lambda: choose_directory(plan, words, resume)) as directory:
+        return Session(plan, directory).carry_out()
+
+
+def open(path: str | Path) -> Run:
+    """The run in a directory. Its data are not needed until they are asked for."""
+    return Run(RunDirectory(Path(path)))

@@ -1,0 +1,107 @@
+"""A checked configuration and the objects it describes, before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from genlab import randomness
+from genlab.components import build, check
+from genlab.config import Composed, compose
+from genlab.contracts import (
+    DataModule,
+    DataSpec,
+    GenerativeModel,
+    Stage,
+    UnsupportedData,
+    UsageError,
+)
+from genlab.plugins import options
+from genlab.runs import digest
+from genlab.training import TrainerSettings, resolve_stages
+
+SPLITS = ("train", "val", "test")
+
+
+class Plan:
+    """A checked configuration and the objects it describes, before anything is written."""
+
+    def __init__(self, composed: Composed) -> None:
+        self.composed = composed
+        config = composed.resolved
+        self.seed = _seed(config)
+        self.splits = _splits(config.get("evaluate"))
+        for key in ("model", "trainer", "data", "likelihood", "optimizer", "callbacks", "logger"):
+            _check_node(key, config.get(key))
+        self.settings: TrainerSettings = build(config["trainer"], where="trainer")
+        self.data: DataModule = build(config["data"], where="data")
+        self.model = build_model(config["model"], self.data.spec, self.seed)
+        self.stages = self._stages(config)
+        if self.splits:
+            build(config["likelihood"], self.model, where="likelihood")
+
+    def _stages(self, config: Mapping[str, Any]) -> list[Stage]:
+        node = config.get("optimizer")
+        optimizer = None if node is None else build(node, where="optimizer")
+        return resolve_stages(self.model, config.get("stages") or {}, optimizer)
+
+    @property
+    def fingerprint(self) -> str:
+        """What decides the weights, as a hash."""
+        return digest(self.composed.identity)
+
+    @property
+    def name(self) -> str:
+        given = self.composed.resolved.get("name")
+        return given or f"{type(self.model).__name__.lower()}-{self.data.spec.name}"
+
+
+def build_model(node: Mapping[str, Any], spec: DataSpec, seed: int) -> GenerativeModel:
+    """The model of a configuration for these data, its first weights a function of seed alone.
+
+    Raises UsageError with the data that would do where the model cannot take these.
+    """
+    try:
+        with randomness.scope("parameters", seed):
+            return build(node, spec, where="model")
+    except UnsupportedData as error:
+        raise UnsupportedData(f"{error}; try {_alternatives(node)}") from None
+
+
+def _alternatives(node: Mapping[str, Any]) -> str:
+    """Data configurations that this model can be built for."""
+    found = []
+    for option in options("data"):
+        try:
+            data = build(compose([f"data={option.name}"]).resolved["data"], where="data")
+            build(node, data.spec, where="model")
+        except UsageError:
+            continue
+        found.append(f"data={option.name}")
+    return ", ".join(found) or "another model"
+
+
+def _check_node(key: str, node: Any) -> None:
+    if key in ("model", "likelihood"):
+        check(node, key, given=1)
+    elif key == "optimizer" and node is not None and "_target_" not in node:
+        raise UsageError(
+            "optimizer.…: choose an optimizer too, such as optimizer=adam or optimizer=adamw"
+        )
+    else:
+        check(node, key)
+
+
+def _seed(config: Mapping[str, Any]) -> int:
+    seed = config.get("seed")
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise UsageError(f"seed={seed}: expected a whole number, 0 or greater")
+    return seed
+
+
+def _splits(given: Any) -> list[str]:
+    splits = [given] if isinstance(given, str) else list(given or [])
+    for split in splits:
+        if split not in SPLITS:
+            raise UsageError(f"evaluate={split}: expected some of {', '.join(SPLITS)}, or []")
+    return splits

@@ -1,0 +1,159 @@
+"""A run directory as an object: its model, its data, its scores, its samples."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor
+
+from genlab import randomness
+from genlab.api.plan import build_model
+from genlab.api.scores import Question, write_score
+from genlab.components import build
+from genlab.contracts import DataModule, DataSpec, GenerativeModel, Likelihood, UsageError
+from genlab.launch import rank
+from genlab.likelihood import evaluate
+from genlab.likelihood.floor import independent_floor
+from genlab.likelihood.scoring import BLOCK, Scored
+from genlab.progress import progress
+from genlab.runs import RunDirectory, file_digest
+from genlab.training import TrainerSettings, load_checkpoint, load_weights
+
+
+class Run:
+    """A run directory as an object: its model, its data, its scores."""
+
+    def __init__(
+        self,
+        directory: RunDirectory,
+        *,
+        model: GenerativeModel | None = None,
+        data: DataModule | None = None,
+    ) -> None:
+        self.directory = directory
+        self.record = directory.read()
+        self._model, self._data = model, data
+
+    @property
+    def path(self) -> Path:
+        return self.directory.path
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        return yaml.safe_load(self.directory.config.read_text())
+
+    @cached_property
+    def spec(self) -> DataSpec:
+        return DataSpec(**self.record["spec"])
+
+    @property
+    def model(self) -> GenerativeModel:
+        """The trained model in eval mode, with the final weights of the newest stage that has any."""
+        if self._model is None:
+            model = build_model(self.config["model"], self.spec, self.record["seed"])
+            path = self.checkpoint
+            load_weights(model, load_checkpoint(path), path)
+            self._model = model.eval()
+        return self._model
+
+    @property
+    def data(self) -> DataModule:
+        if self._data is None:
+            self._data = build(self.config["data"], where="data")
+        return self._data
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file with the run's final (or, unfinished, newest) weights.
+
+        Raises UsageError where there is none yet.
+        """
+        for stage in reversed(self.record["stages"]):
+            for which in ("best", "last"):
+                path = self.directory.checkpoint(stage, which)
+                if path.is_file():
+                    return path
+        raise UsageError(f"{self.path} holds no checkpoint yet")
+
+    @property
+    def scores(self) -> list[dict[str, Any]]:
+        """Every score that was computed, oldest first."""
+        files = sorted(self.directory.scores.glob("*.json"), key=lambda p: p.stat().st_mtime)
+        return [json.loads(p.read_text()) for p in files]
+
+    def evaluate(
+        self,
+        split: str = "test",
+        *,
+        likelihood: Mapping[str, Any] | None = None,
+        settings: TrainerSettings | None = None,
+        seed: int | None = None,
+    ) -> dict[str, Any] | None:
+        """Score a split and keep the result under ``scores/``; the score on rank 0, None elsewhere.
+
+        likelihood: a component node; the run's own by default.
+        """
+        node = dict(likelihood or self.config["likelihood"])
+        chosen: TrainerSettings = settings or build(self.config["trainer"], where="trainer")
+        estimator: Likelihood = build(node, self.model, where="likelihood")
+        noise: int = self.record["seed"] if seed is None else seed
+        start = time.monotonic()
+
+        question = Question(split, node, noise)
+
+        def write(scored: Scored) -> None:
+            seconds = round(time.monotonic() - start, 2)
+            about = {
+                "checkpoint": self._provenance(),
+                "world_size": chosen.processes,
+                "seconds": seconds,
+            }
+            floor = independent_floor(self.data, split)
+            write_score(self.directory, self.spec, question, scored, floor, about)
+
+        trainer = chosen.trainer([])
+        evaluate(self.model, estimator, self.data, split, trainer, seed=noise, write=write)
+        if rank() != 0:
+            return None
+        return json.loads(question.file(self.directory).read_text())
+
+    def _provenance(self) -> dict[str, Any]:
+        """Which weights a number was computed with."""
+        content = load_checkpoint(self.checkpoint)
+        return {
+            "path": str(self.checkpoint.relative_to(self.path)),
+            "sha256": file_digest(self.checkpoint),
+            "stage": self.checkpoint.parent.name,
+            "weights": "ema" if "current_model_state" in content else "raw",
+        }
+
+    def sample(self, n: int, *, seed: int = 0, label: int | None = None) -> Tensor:
+        """(n, *shape) draws. The first m of n are the same for every n.
+
+        Drawn in blocks of 64, each with a generator of its own, the last one whole and then cut.
+        """
+        if n < 1:
+            raise UsageError(f"--n {n} must be at least 1")
+        labels = self._labels(label)
+        blocks = -(-n // BLOCK)
+        drawn = []
+        with progress("sample", n) as advance, torch.no_grad():
+            for block in range(blocks):
+                noise = randomness.generator("sample", seed, block, device=self.model.device)
+                drawn.append(self.model.sample(BLOCK, label=labels, generator=noise))
+                advance(min(n, (block + 1) * BLOCK), "drawn")
+        return torch.cat(drawn)[:n]
+
+    def _labels(self, label: int | None) -> Tensor | None:
+        if label is None:
+            return None
+        if not 0 <= label < self.spec.classes:
+            raise UsageError(f"--label {label}: {self.spec.name} has {self.spec.classes} classes")
+        return torch.full((BLOCK,), label)

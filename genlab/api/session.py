@@ -1,0 +1,132 @@
+"""Carrying out a plan in a run directory, from where the run stands to its end."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from genlab.api.plan import Plan
+from genlab.api.run import Run
+from genlab.components import build
+from genlab.contracts import UsageError
+from genlab.launch import rank
+from genlab.plugins import plugins
+from genlab.runs import (
+    RunDirectory,
+    create,
+    environment,
+    now,
+    unfinished,
+    write_json,
+    write_text,
+)
+from genlab.training import fit
+
+
+def choose_directory(plan: Plan, overrides: Sequence[str], resume: str | None) -> RunDirectory:
+    """The directory to work in: an unfinished run that this plan continues, or a new one."""
+    folder = Path(plan.composed.resolved["folder"])
+    if resume == "auto":
+        run = unfinished(folder, plan.fingerprint)
+        if run is not None:
+            return run
+        print(f"no unfinished run of these settings in {folder}: starting a new one")
+    elif resume is not None:
+        run = RunDirectory(Path(resume))
+        _require_same_run(run, plan)
+        return run
+    run = create(folder, plan.name, plan.fingerprint)
+    _begin_record(run, plan, overrides)
+    return run
+
+
+def _require_same_run(run: RunDirectory, plan: Plan) -> None:
+    record = run.read()
+    if record["fingerprint"] == plan.fingerprint:
+        return
+    before = yaml.safe_load(run.config.read_text())
+    ours = plan.composed.identity
+    differing = [key for key in ours if ours[key] != before.get(key)]
+    raise UsageError(
+        f"{run.path} was made with another {' and '.join(differing) or 'configuration'}: "
+        f"give the same words as then: {' '.join(record['overrides'])}"
+    )
+
+
+def _begin_record(run: RunDirectory, plan: Plan, overrides: Sequence[str]) -> None:
+    write_text(run.config, yaml.safe_dump(plan.composed.record, sort_keys=False))
+    record = {
+        "schema": 1,
+        "status": "running",
+        "fingerprint": plan.fingerprint,
+        "overrides": list(overrides),
+        "seed": plan.seed,
+        "spec": dataclasses.asdict(plan.data.spec),
+        "stages": [stage.name for stage in plan.stages],
+        "parameters": sum(p.numel() for p in plan.model.parameters()),
+        "threads": plan.settings.choose_threads(),
+        "world_size": plan.settings.processes,
+        "plugins": {p.distribution: p.version for p in plugins()},
+        "sessions": [],
+    }
+    write_json(run.record, record | {"heartbeat": now()})
+
+
+class Session:
+    """One process's work on a run, from where it stands to its end."""
+
+    def __init__(self, plan: Plan, run: RunDirectory) -> None:
+        self.plan, self.run = plan, run
+
+    def carry_out(self) -> Run:
+        if rank() != 0:
+            return self._work()
+        with self.run.lock():
+            record = self.run.read()
+            sessions = [*record["sessions"], environment()]
+            self.run.update(status="running", sessions=sessions)
+            try:
+                run = self._work()
+            except (KeyboardInterrupt, SystemExit):
+                self.run.update(status="interrupted")
+                raise KeyboardInterrupt from None
+            except BaseException as error:
+                self.run.update(status="failed", error=str(error) or repr(error))
+                raise
+            self.run.update(status="completed", finished=now())
+            return run
+
+    def _work(self) -> Run:
+        plan = self.plan
+        threads = self.run.read()["threads"]
+        settings = dataclasses.replace(plan.settings, threads=plan.settings.threads or threads)
+        start = time.monotonic()
+        fit(
+            plan.model,
+            plan.data,
+            plan.stages,
+            self.run,
+            settings,
+            seed=plan.seed,
+            callbacks=self._callbacks(),
+            logger=self._logger(),
+        )
+        if rank() == 0:
+            self.run.update(training_seconds=round(time.monotonic() - start, 1))
+        run = Run(self.run, model=plan.model, data=plan.data)
+        for split in plan.splits:
+            run.evaluate(split, settings=settings)
+        return run
+
+    def _callbacks(self) -> list[Any]:
+        nodes = self.plan.composed.resolved.get("callbacks") or {}
+        return [build(node, where=f"callbacks.{key}") for key, node in nodes.items()]
+
+    def _logger(self) -> Any:
+        node = self.plan.composed.resolved.get("logger")
+        return False if node is None else build(node, where="logger")(str(self.run.path))
