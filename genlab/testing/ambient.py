@@ -13,7 +13,7 @@ from genlab import randomness
 
 
 @contextmanager
-def ambient(*parts: object) -> Iterator[None]:
+def ambient(*parts: str | int) -> Iterator[None]:
     """Run a block with all global generators at the start of this stream; put them back afterwards."""
     state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002 (it is what is guarded)
     try:

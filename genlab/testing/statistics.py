@@ -29,9 +29,12 @@ def chi2_sf(x: float, freedom: int) -> float:
 def g_test(counts: Tensor, probabilities: Tensor) -> float:
     """p-value of counts: (C,) under probabilities: (C,), which sum to one; rare cells are pooled.
 
-    G = 2 Σ O log(O / E), Sokal & Rohlf, Biometry (1981). Counts in cells of probability zero give 0.
+    G = 2 Σ O log(O / E), Sokal & Rohlf, Biometry (1981). Counts in cells of probability
+    zero, and probabilities that are no numbers, give 0.
     """
     counts, expected = counts.double(), counts.sum() * probabilities.double()
+    if not expected.isfinite().all():
+        return 0.0
     rare = expected < RARE
     counts = torch.cat([counts[~rare], counts[rare].sum()[None]])
     expected = torch.cat([expected[~rare], expected[rare].sum()[None]])

@@ -55,7 +55,7 @@ class Subject:
         with ambient("parameters", seed):
             return build(space.spec)
 
-    def generator(self, *parts: object) -> Generator:
+    def generator(self, *parts: str | int) -> Generator:
         return randomness.generator("conformance", self.seed, *parts)
 
     # ------------------------------------------------------------------------------------------- data
@@ -89,7 +89,7 @@ class Subject:
 
     # ------------------------------------------------------------------------------------- likelihood
 
-    def likelihood(self, x: Tensor, *parts: object) -> LogLikelihood:
+    def likelihood(self, x: Tensor, *parts: str | int) -> LogLikelihood:
         return self.model.log_likelihood(x.clone(), generator=self.generator("likelihood", *parts))
 
     @cached_property

@@ -68,16 +68,16 @@ def train(model: Trainable, space: Space, *, steps: int, seed: int) -> list[str]
     silent: list[str] = []
     for stage in model.stages():
         silent += [f"{stage.name}: {name}" for name in _fit(model, stage, data, steps, seed)]
-    model.requires_grad_(True).eval()
+    model.eval()
     return silent
 
 
 def _fit(model: Trainable, stage: Stage, data: SkewedData, steps: int, seed: int) -> list[str]:
-    steps = steps if stage.max_steps < 0 else min(steps, stage.max_steps)
+    steps = min(steps, stage.max_steps or steps)
     model.enter(replace(stage, optimizer=stage.optimizer or quick_adam, max_steps=steps))
     if stage.begin is not None:
         with ambient("begin", seed, stage.name):
-            stage.begin(data.dataset("train")[torch.arange(ROWS)].x)
+            stage.begin(data.dataset("train")[torch.arange(ROWS)])
     watch = _Watch(stage, seed)
     with ambient("fit", seed, stage.name), _quiet():
         _trainer(watch, steps).fit(model, datamodule=data)
@@ -89,7 +89,8 @@ class _Watch(Callback):
 
     def __init__(self, stage: Stage, seed: int) -> None:
         self.stage, self.seed = stage, seed
-        self.waiting = dict(stage.module.named_parameters())
+        trained = stage.module.named_parameters()
+        self.waiting = {name: p for name, p in trained if p.requires_grad}
 
     def on_train_batch_start(self, trainer: Trainer, *_: Any) -> None:
         randomness.reseed("step", self.seed, self.stage.name, trainer.global_step)
@@ -106,7 +107,8 @@ class _Watch(Callback):
 @contextmanager
 def _quiet() -> Iterator[None]:
     """What Lightning would remark is on purpose, but for one question it asks of torch itself."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*GPU available but not used.*")
         warnings.filterwarnings(

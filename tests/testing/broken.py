@@ -143,10 +143,10 @@ class ReversedBits(Staged):
 
 @caught_by("samples_follow_the_exact_likelihood")
 class CoolSamples(Gaussian):
-    """Samples at 97 % of the model's scale."""
+    """Samples at 95 % of the model's scale."""
 
     def sample(self, n, *, label=None, generator):
-        return self.shift + 0.97 * (super().sample(n, generator=generator) - self.shift)
+        return self.shift + 0.95 * (super().sample(n, generator=generator) - self.shift)
 
 
 @caught_by("likelihood_is_never_nan")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -103,15 +104,11 @@ class Mixture(GenerativeModel, HasLikelihood, Completes):
 
     def each(self, x: Tensor, known: Tensor | None = None) -> Tensor:
         """(B, K) log π_k p_k(x), of the known entries only where a mask says which."""
-        entries = self.head.log_prob(
-            x[:, None].expand(-1, self.components, *x.shape[1:]), self._wide(len(x))
-        )
+        each = x[:, None].expand(-1, self.components, *x.shape[1:])
+        entries = self.head.log_prob(each, self.theta.expand(len(x), *self.theta.shape))
         if known is not None:
             entries = entries * known[:, None]
         return self.logits.log_softmax(0) + entries.flatten(2).sum(2)
-
-    def _wide(self, n: int) -> Tensor:
-        return self.theta.expand(n, *self.theta.shape)
 
     def loss(self, batch: Batch) -> Tensor:
         each = self.each(batch.x)
@@ -227,9 +224,9 @@ class Gaussian(GenerativeModel, HasLikelihood, HasVelocity, Completes, HasFigure
     def stages(self) -> Sequence[Stage]:
         return (Stage("fit", self, self.loss, begin=self.begin),)
 
-    def begin(self, x: Tensor) -> None:
-        self.shift.copy_(x.flatten(1).mean(0))
-        self.scale.copy_(x.flatten(1).std(0))
+    def begin(self, batch: Batch) -> None:
+        self.shift.copy_(batch.x.flatten(1).mean(0))
+        self.scale.copy_(batch.x.flatten(1).std(0))
 
     def matrix(self) -> Tensor:
         """(D, D) lower triangular: dx/dz."""
@@ -362,14 +359,15 @@ class Staged(GenerativeModel, HasLikelihood):
 
     def stages(self) -> Sequence[Stage]:
         return (
-            Stage("first", self.first, lambda batch: -self.parts(batch.x)[0].mean()),
-            Stage(
-                "second", self.second, lambda batch: -self.parts(batch.x)[1].mean(), max_steps=400
-            ),
+            Stage("first", self.first, partial(self.part_loss, 0)),
+            Stage("second", self.second, partial(self.part_loss, 1), max_steps=400),
         )
 
     def loss(self, batch: Batch) -> Tensor:
-        return -sum(self.parts(batch.x)).mean()
+        return self.part_loss(0, batch) + self.part_loss(1, batch)
+
+    def part_loss(self, part: int, batch: Batch) -> Tensor:
+        return -self.parts(batch.x)[part].mean()
 
     def parts(self, x: Tensor) -> tuple[Tensor, Tensor]:
         a, b = x.flatten(1).tensor_split([len(self.first[0])], 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from genlab.contracts import Completes, Observed
 from genlab.testing.check import Skip, check, expect
-from genlab.testing.checks.evidence import evidence_for, piece
+from genlab.testing.checks.evidence import evidence_for
 from genlab.testing.checks.likelihood import need_exact
 from genlab.testing.statistics import SIGNIFICANT, g_test
 from genlab.testing.subject import Subject
@@ -52,8 +52,8 @@ def completions_follow_the_conditional(s: Subject) -> None:
         raise Skip("no kind of evidence that the model takes exists on this space")
     for evidence in pieces:
         x = s.model.complete(evidence, DRAWS, generator=s.generator("conditional"))
+        log_r = evidence.log_r(s.space.states[:, None])
         for b in range(PIECES):
-            log_r = piece(evidence, b).log_r(s.space.states)
-            p = g_test(s.space.counts(x[:, b]), s.posterior(log_r))
+            p = g_test(s.space.counts(x[:, b]), s.posterior(log_r[:, b]))
             detail = f"{type(evidence).__name__}, piece {b}: G-test of {DRAWS} draws: p = {p:.1g}"
             expect(p > SIGNIFICANT, detail)

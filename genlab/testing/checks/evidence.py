@@ -39,13 +39,3 @@ def _on_the_grid(s: Subject, x: Tensor) -> Tensor:
         return x
     nearest = torch.cdist(x.flatten(1), s.space.states.flatten(1)).argmin(1)
     return s.space.states[nearest]
-
-
-def piece(evidence: Evidence, b: int) -> Evidence:
-    """The b-th of a batch of evidence, as a batch of one."""
-    one = slice(b, b + 1)
-    if isinstance(evidence, Observed):
-        return Observed(evidence.x[one], evidence.mask[one])
-    if isinstance(evidence, Noisy):
-        return Noisy(evidence.y[one], evidence.sigma)
-    return Pooled(evidence.y[one], evidence.factor)
