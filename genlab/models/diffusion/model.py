@@ -1,8 +1,8 @@
 """A diffusion model: data are noise from which the noise has been taken away, step by step.
 
-Noise is added by z_t = α_t x + σ_t ε (``schedules``). T steps back, from t = 1 to t = 0, each a Gaussian
-around a prediction x̂(z_t) of the datum (``denoisers``, ``reverse``), and a last one from z_0 to the
-support of the data (``decoder``) make a model p(x). Its log-likelihood is bounded by
+Noise is added by z_t = α_t x + σ_t ε (``schedules``). T steps back from t = 1 to t = 0, each a Gaussian
+that follows from what z_t says about the datum (``denoisers``, ``reverse``), and a last one from z_0
+to the support of the data (``decoder``) make a model p(x). Its log-likelihood is bounded by
 
     log p(x) ≥ - KL( q(z_1 | x) || N(0, I) )                                   "prior"
                - Σ_{i=1..T} E KL( q(z_s | z_t, x) || p(z_s | z_t) )            "diffusion"
@@ -41,6 +41,7 @@ from genlab.contracts import (
 from genlab.models.diffusion import pictures
 from genlab.models.diffusion.decoder import decoder_for
 from genlab.models.diffusion.denoisers import Denoiser
+from genlab.models.diffusion.reverse import divergence
 from genlab.models.diffusion.samplers import Ancestral, Sampler, noise
 from genlab.models.diffusion.schedules import LogLinear, Schedule, alpha, sigma, spread
 
@@ -50,8 +51,7 @@ WEIGHTINGS = ("bound", "simple")
 class Diffusion(GenerativeModel, HasLikelihood, HasFigures):
     """schedule: called with levels=…; None is ``LogLinear``. denoiser: called with the spec.
 
-    steps: T. variance: of the steps back ("posterior" or "forward", see ``reverse``); None is the
-    better one for the support. weighting: "bound" trains the bound itself, "simple" the error in ε.
+    steps: T. weighting: "bound" trains the bound itself, "simple" the error in ε.
     bound_steps: how many of the T steps ``log_likelihood`` visits per datum, one in each of as many
     strata; 0 visits all. val_steps: the same for ``validate``.
     """
@@ -61,8 +61,7 @@ class Diffusion(GenerativeModel, HasLikelihood, HasFigures):
         spec: DataSpec,
         schedule: Callable[..., Schedule] | None = None,
         denoiser: Callable[..., Denoiser] | None = None,
-        steps: int = 1000,
-        variance: str | None = None,
+        steps: int = 250,
         weighting: str = "bound",
         bound_steps: int = 50,
         val_steps: int = 10,
@@ -75,9 +74,7 @@ class Diffusion(GenerativeModel, HasLikelihood, HasFigures):
         self.schedule = (schedule or LogLinear)(levels=spec.levels)
         self.denoiser = (denoiser or Denoiser)(spec)
         self.decoder = decoder_for(spec)
-        self.chain = Ancestral(
-            steps, variance or ("forward" if spec.levels is None else "posterior")
-        )
+        self.chain = Ancestral(steps)
         self.weighting, self.bound_steps, self.val_steps = weighting, bound_steps, val_steps
 
     # Training
@@ -155,16 +152,14 @@ class Diffusion(GenerativeModel, HasLikelihood, HasFigures):
     def _divergence(self, signal: Tensor, i: Tensor, generator: Generator | None) -> Tensor:
         """(B,) KL( q(z_s | z_t, x) || p(z_s | z_t) ) of step i: (B,) in 0 … T-1, at a draw of z_t."""
         s, t = self.schedule(i / self.chain.steps), self.schedule((i + 1) / self.chain.steps)
-        weight, excess = self.chain.reverse.divergence(s, t)
         z, _ = self._noised(signal, t, generator)
-        error = (signal - self.denoiser(z, t)).square().flatten(1).sum(1)
-        return weight.to(error.dtype) * error + (self.spec.size * excess).to(error.dtype)
+        return divergence(signal, self.denoiser(z, t), s, t).flatten(1).sum(1)
 
     def _epsilon_error(self, signal: Tensor, t: Tensor) -> Tensor:
         """(B,) mean squared error of ε̂ = (z - α x̂) / σ."""
         log_snr = self.schedule(t)
         z, epsilon = self._noised(signal, log_snr, None)
-        predicted = z - spread(alpha(log_snr), z) * self.denoiser(z, log_snr)
+        predicted = z - spread(alpha(log_snr), z) * self.denoiser(z, log_snr).mean
         error = epsilon - predicted / spread(sigma(log_snr), z)
         return error.square().flatten(1).mean(1)
 

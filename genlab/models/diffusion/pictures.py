@@ -65,7 +65,7 @@ def one_step(model: Diffusion, x: Tensor, generator: Generator) -> Figure:
     for log_snr in model.schedule(torch.tensor(TIMES, dtype=torch.float64, device=x.device)):
         epsilon = torch.randn(x.shape, generator=generator, device=x.device)
         z = alpha(log_snr) * signal + sigma(log_snr) * epsilon
-        columns.append(torch.stack([z, model.denoiser(z, log_snr)], dim=1).flatten(0, 1))
+        columns.append(torch.stack([z, model.denoiser(z, log_snr).mean], dim=1).flatten(0, 1))
     pixels = model.decoder.unembed(torch.stack(columns, dim=1)).clamp(0, 1)
     return Figure(
         "one-step-predictions",

@@ -14,10 +14,11 @@ import torch
 from torch import Generator, Tensor
 
 from genlab.contracts import UsageError
-from genlab.models.diffusion.reverse import Reverse
+from genlab.models.diffusion import reverse
+from genlab.models.diffusion.reverse import Moments
 from genlab.models.diffusion.schedules import Schedule, alpha, sigma
 
-Denoise = Callable[[Tensor, Tensor], Tensor]  # z: (B, *shape), log-SNR: () to x̂: (B, *shape)
+Denoise = Callable[[Tensor, Tensor], Moments]  # z: (B, *shape), log-SNR: () to what x may be
 
 
 class Sampler(ABC):
@@ -41,26 +42,22 @@ class Sampler(ABC):
             yield z
 
     @abstractmethod
-    def step(self, z: Tensor, x: Tensor, s: Tensor, t: Tensor, generator: Generator) -> Tensor:
-        """z_s from z = z_t and the prediction x = x̂(z_t); s and t are log-SNRs."""
+    def step(self, z: Tensor, x: Moments, s: Tensor, t: Tensor, generator: Generator) -> Tensor:
+        """z_s from z = z_t and the moments of x given z; s and t are log-SNRs."""
 
 
 class Ancestral(Sampler):
     """Draws z_s ~ p(z_s | z_t): the chain itself, which the variational bound describes."""
 
-    def __init__(self, steps: int, variance: str = "posterior") -> None:
-        super().__init__(steps)
-        self.reverse = Reverse(variance)
-
-    def step(self, z: Tensor, x: Tensor, s: Tensor, t: Tensor, generator: Generator) -> Tensor:
-        mean, deviation = self.reverse.step(z, x, s, t)
+    def step(self, z: Tensor, x: Moments, s: Tensor, t: Tensor, generator: Generator) -> Tensor:
+        mean, deviation = reverse.step(z, x, s, t)
         return mean + deviation * noise(z, generator)
 
 
 class DDIM(Sampler):
     """z_s = α_s x̂ + √(σ_s² - η²v) ε̂ + η√v ε, where v is the variance of q(z_s | z_t, x).
 
-    eta = 0 is deterministic and needs few steps, eta = 1 is ``Ancestral`` with the posterior variance
+    eta = 0 is deterministic and needs few steps, eta = 1 is ``Ancestral`` with v̂ = 0
     (Song, Meng, Ermon 2020, "Denoising Diffusion Implicit Models", arXiv 2010.02502).
     """
 
@@ -70,10 +67,10 @@ class DDIM(Sampler):
             raise UsageError(f"eta={eta} must lie between 0 (deterministic) and 1 (ancestral)")
         self.eta = eta
 
-    def step(self, z: Tensor, x: Tensor, s: Tensor, t: Tensor, generator: Generator) -> Tensor:
-        epsilon = (z - alpha(t) * x) / sigma(t)
+    def step(self, z: Tensor, x: Moments, s: Tensor, t: Tensor, generator: Generator) -> Tensor:
+        epsilon = (z - alpha(t) * x.mean) / sigma(t)
         variance = -torch.expm1(t - s) * self.eta**2
-        mean = alpha(s) * x + sigma(s) * (1 - variance).sqrt() * epsilon
+        mean = alpha(s) * x.mean + sigma(s) * (1 - variance).sqrt() * epsilon
         return mean + sigma(s) * variance.sqrt() * noise(z, generator) if self.eta else mean
 
 

@@ -29,7 +29,7 @@ def test_a_network_that_knows_its_target_finds_the_datum(predict):
     a, s = alpha(log_snr).unsqueeze(1), sigma(log_snr).unsqueeze(1)
     target = {"x0": x, "epsilon": epsilon, "v": a * epsilon - s * x}[predict]
     denoiser = Denoiser(reals(3), predict, network=lambda shape, outputs: Constant(target))
-    torch.testing.assert_close(denoiser(a * x + s * epsilon, log_snr), x, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(denoiser(a * x + s * epsilon, log_snr).mean, x, atol=1e-4, rtol=1e-4)
 
 
 def test_levels_start_as_the_posterior_of_independent_entries():
@@ -48,7 +48,10 @@ def test_levels_start_as_the_posterior_of_independent_entries():
     )
     posterior = joint / joint.sum(1, keepdim=True)
     torch.testing.assert_close(denoiser.logits(z, log_snr).softmax(-1).squeeze(0), posterior)
-    torch.testing.assert_close(denoiser(z, log_snr).squeeze(0), posterior @ y)
+    mean, variance = denoiser(z, log_snr)
+    torch.testing.assert_close(mean.squeeze(0), posterior @ y)
+    spread = (posterior * (y - mean.view(2, 1)).square()).sum(1)
+    torch.testing.assert_close(variance.squeeze(0), spread)
 
 
 def test_cosines_give_every_correction_of_17_levels_and_no_redundant_one(digits_spec):
@@ -66,9 +69,19 @@ def test_a_permuted_batch_gives_permuted_predictions(predict, digits_spec):
         for p in denoiser.parameters():
             p.add_(0.05 * torch.randn(p.shape, generator=generator("test")))
     z, log_snr, order = torch.randn(6, 1, 8, 8), torch.linspace(-5, 8, 6), torch.randperm(6)
-    torch.testing.assert_close(
-        denoiser(z[order], log_snr[order]), denoiser(z, log_snr)[order], atol=1e-5, rtol=1e-5
-    )
+    permuted, mean = denoiser(z[order], log_snr[order]).mean, denoiser(z, log_snr).mean
+    torch.testing.assert_close(permuted, mean[order], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("predict", ["levels", "x0"])
+def test_the_variance_is_the_one_that_was_named(predict, digits_spec):
+    z, log_snr = torch.randn(2, 1, 8, 8), torch.tensor([-1.0, 3.0])
+    normal = Denoiser(digits_spec, predict, variance="normal")(z, log_snr).variance
+    torch.testing.assert_close(normal.flatten(), torch.sigmoid(-log_snr))
+    assert (Denoiser(digits_spec, predict, variance="zero")(z, log_snr).variance == 0).all()
+    assert Denoiser(reals(3)).variance == "normal"
+    assert Denoiser(digits_spec).variance == "predicted"
+    assert Denoiser(digits_spec, "v").variance == "zero"
 
 
 def test_what_cannot_be_predicted_is_refused():
@@ -76,3 +89,7 @@ def test_what_cannot_be_predicted_is_refused():
         Denoiser(reals(2), "levels")
     with pytest.raises(UsageError, match="levels, epsilon, x0, v"):
         Denoiser(reals(2), "eps")
+    with pytest.raises(UsageError, match="predicted, normal, zero"):
+        Denoiser(reals(2), variance="posterior")
+    with pytest.raises(UsageError, match="predict='levels'"):
+        Denoiser(reals(2), variance="predicted")
