@@ -107,6 +107,13 @@ def test_the_bound_is_what_gaussian_conditioning_says(schedule, variance, v, m):
     assert error < 0.1
 
 
+def test_both_ends_count_where_they_lose_much():
+    model = diffusion(0.5, 0.25, 5, ends=(3.0, 0.0))
+    x = 0.5 + 0.5 * torch.randn(100_000, 2, generator=generator("data"))
+    nll = -model.log_likelihood(x, generator=generator("bound")).nats / 2
+    assert nll.mean().item() == pytest.approx(expected_bound(model, 0.5, 0.25), abs=0.01)
+
+
 @pytest.mark.parametrize(("schedule", "variance", "v", "m"), CASES)
 def test_the_bound_is_below_the_chain_and_closes_in_with_its_steps(schedule, variance, v, m):
     gaps = []
@@ -165,6 +172,13 @@ def test_ddim_with_eta_1_is_the_ancestral_chain():
     model = diffusion(0.5, 0.25, 25, variance="zero")
     ancestral, ddim = last(model, Ancestral(25)), last(model, DDIM(25, eta=1.0))
     torch.testing.assert_close(ddim, ancestral, atol=1e-4, rtol=1e-4)  # the same noise, even
+
+
+def test_eta_is_the_share_of_the_standard_deviation():
+    z, x = torch.full((100_000, 1), 0.3), Moments(torch.zeros(1), torch.zeros(1))
+    s, t = torch.tensor(1.0), torch.tensor(0.0)
+    full, half = (DDIM(1, eta).step(z, x, s, t, generator("eta")).std() for eta in (1.0, 0.5))
+    assert half / full == pytest.approx(0.5, abs=0.01)
 
 
 def test_ddim_with_eta_0_carries_noise_to_the_data_without_drawing_any():
