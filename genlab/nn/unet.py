@@ -38,7 +38,7 @@ class UNet(nn.Module):
         shape: tuple[int, ...],
         outputs: int = 1,
         channels: tuple[int, ...] = (32, 64),
-        blocks: int = 2,
+        blocks: int = 1,
         attention: tuple[int, ...] = (),
         dropout: float = 0.0,
         space_to_depth: bool = False,

@@ -32,7 +32,7 @@ def test_shapes_and_gradients_of_every_parameter(shape, options):
 
 
 def test_zero_at_initialisation_and_blocks_start_as_the_identity():
-    net = UNet((1, 8, 8), channels=(8, 8), attention=(4,))
+    net = UNet((1, 8, 8), channels=(8, 8), blocks=2, attention=(4,))
     assert (net(torch.randn(2, 1, 8, 8), torch.zeros(2)) == 0).all()
     h = torch.randn(2, 8, 4, 4)
     assert torch.equal(Block(8, 8, 16, 0.0, attends=True)(h, torch.randn(2, 16)), h)
@@ -50,7 +50,7 @@ def test_outputs_belong_to_their_own_channel():
 
 
 def test_attention_is_where_it_was_asked_for():
-    net = UNet((1, 8, 8), channels=(8, 8), attention=(4,))
+    net = UNet((1, 8, 8), channels=(8, 8), blocks=2, attention=(4,))
     attends = [
         isinstance(m.attention, Attention)
         for m in [*net.down, net.middle, *net.up]

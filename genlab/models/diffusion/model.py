@@ -82,7 +82,7 @@ class Diffusion(GenerativeModel, HasLikelihood, HasFigures):
     def stages(self) -> Sequence[Stage]:
         adam = partial(torch.optim.Adam, lr=1e-3, fused=True)
         begin = self.denoiser.begin
-        return (Stage("fit", self, self.loss, optimizer=adam, ema=0.999, begin=begin),)
+        return (Stage("fit", self, self.loss, adam, decay="cosine", ema=0.995, begin=begin),)
 
     def loss(self, batch: Batch) -> Tensor:
         """Nats per datum: one step t per datum, spread evenly over the batch, estimates the bound."""

@@ -3,6 +3,7 @@ import torch
 
 from genlab.contracts import DataSpec, Support, UnsupportedData, UsageError
 from genlab.models.diffusion.denoisers import Denoiser
+from genlab.models.diffusion.networks import Dense
 from genlab.models.diffusion.schedules import alpha, sigma
 from genlab.randomness import generator
 
@@ -64,7 +65,7 @@ def test_cosines_give_every_correction_of_17_levels_and_no_redundant_one(digits_
 
 @pytest.mark.parametrize("predict", ["levels", "v"])
 def test_a_permuted_batch_gives_permuted_predictions(predict, digits_spec):
-    denoiser = Denoiser(digits_spec, predict)
+    denoiser = Denoiser(digits_spec, predict).eval()
     with torch.no_grad():
         for p in denoiser.parameters():
             p.add_(0.05 * torch.randn(p.shape, generator=generator("test")))
@@ -93,3 +94,16 @@ def test_what_cannot_be_predicted_is_refused():
         Denoiser(reals(2), variance="posterior")
     with pytest.raises(UsageError, match="predict='levels'"):
         Denoiser(reals(2), variance="predicted")
+
+
+@pytest.mark.parametrize("size", [1, 2, 64])
+def test_the_dense_network_is_far_from_linear_in_z_from_the_start(size):
+    """However many features of the log-SNR stand beside z; else plane data are not learnt."""
+    torch.manual_seed(0)
+    net = Dense((size,), hidden=(128, 128), dropout=0.0)
+    hidden = torch.nn.Sequential(*list(net.layers)[:-1])
+    z, zero = torch.randn(500, size), torch.zeros(500)
+    h = hidden(net.bend(net.of_z(z) + net.of_time(zero)))
+    design = torch.cat([z, torch.ones(500, 1)], 1)
+    residual = h - design @ torch.linalg.lstsq(design, h).solution
+    assert residual.var() / (h - h.mean(0)).var() > 0.1
