@@ -1,7 +1,7 @@
 """List the data sets and check their files.
 
-  genlab data list
-  genlab data check mnist
+genlab data list
+genlab data check mnist
 """
 
 from __future__ import annotations
@@ -41,5 +41,7 @@ def _line(status) -> str:
     shape = "x".join(map(str, status.shape))
     if not status.files:
         return f"{status.name:<18} {shape:<8}  inside the package"
-    files = [f"{f.name} {f.state}" + ("" if f.path else f" (from {f.origin})") for f in status.files]
+    files = [
+        f"{f.name} {f.state}" + ("" if f.path else f" (from {f.origin})") for f in status.files
+    ]
     return f"{status.name:<18} {shape:<8}  {'; '.join(files)}"

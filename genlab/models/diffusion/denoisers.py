@@ -28,7 +28,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from genlab.contracts import DataSpec, UnsupportedData, UsageError
+from genlab.contracts import Batch, DataSpec, UnsupportedData, UsageError
 from genlab.models.diffusion.decoder import LevelDecoder
 from genlab.models.diffusion.networks import Dense
 from genlab.models.diffusion.reverse import Moments
@@ -75,10 +75,10 @@ class Denoiser(nn.Module):
         outputs = len(self.prior.basis) if levels else 1
         self.network = (network or Dense)(spec.shape, outputs)
 
-    def begin(self, x: Tensor) -> None:
-        """Learn from the training data x: (N, *shape) what is known without a network."""
+    def begin(self, batch: Batch) -> None:
+        """Learn from the training data what is known without a network."""
         if self.predict == "levels":
-            self.prior.fit(x)
+            self.prior.fit(batch.x)
 
     def forward(self, z: Tensor, log_snr: Tensor) -> Moments:
         if self.predict == "levels":

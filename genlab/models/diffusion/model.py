@@ -19,7 +19,7 @@ and ``sample`` walks that same chain, so the bound describes what is drawn.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from typing import Literal
 
 import torch
 from torch import Generator, Tensor
@@ -45,8 +45,6 @@ from genlab.models.diffusion.reverse import divergence
 from genlab.models.diffusion.samplers import Ancestral, Sampler, noise
 from genlab.models.diffusion.schedules import LogLinear, Schedule, alpha, sigma, spread
 
-WEIGHTINGS = ("bound", "simple")
-
 
 class Diffusion(GenerativeModel, HasLikelihood, HasFigures):
     """schedule: called with levels=…; None is ``LogLinear``. denoiser: called with the spec.
@@ -62,13 +60,13 @@ class Diffusion(GenerativeModel, HasLikelihood, HasFigures):
         schedule: Callable[..., Schedule] | None = None,
         denoiser: Callable[..., Denoiser] | None = None,
         steps: int = 250,
-        weighting: str = "bound",
+        weighting: Literal["bound", "simple"] = "bound",
         bound_steps: int = 50,
         val_steps: int = 10,
     ) -> None:
         super().__init__(spec)
-        if weighting not in WEIGHTINGS:
-            raise UsageError(f"weighting={weighting!r} must be one of {', '.join(WEIGHTINGS)}")
+        if weighting not in ("bound", "simple"):
+            raise UsageError(f"model.weighting={weighting}: expected bound or simple")
         if min(bound_steps, val_steps) < 0:
             raise UsageError("bound_steps and val_steps must not be negative; 0 takes all steps")
         self.schedule = (schedule or LogLinear)(levels=spec.levels)
@@ -80,9 +78,8 @@ class Diffusion(GenerativeModel, HasLikelihood, HasFigures):
     # Training
 
     def stages(self) -> Sequence[Stage]:
-        adam = partial(torch.optim.Adam, lr=1e-3, fused=True)
         begin = self.denoiser.begin
-        return (Stage("fit", self, self.loss, adam, decay="cosine", ema=0.995, begin=begin),)
+        return (Stage("fit", self, self.loss, lr_schedule="cosine", ema=0.995, begin=begin),)
 
     def loss(self, batch: Batch) -> Tensor:
         """Nats per datum: one step t per datum, spread evenly over the batch, estimates the bound."""

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from genlab.contracts import DataSpec, Support, UnsupportedData, UsageError
+from genlab.contracts import Batch, DataSpec, Support, UnsupportedData, UsageError
 from genlab.models.diffusion.denoisers import Denoiser
 from genlab.models.diffusion.networks import Dense
 from genlab.models.diffusion.schedules import alpha, sigma
@@ -37,7 +37,7 @@ def test_levels_start_as_the_posterior_of_independent_entries():
     spec = DataSpec("skewed", "", (2,), Support.LEVELS, 3)
     train = torch.tensor([[0.0, 0.5]] * 60 + [[1.0, 0.5]] * 30 + [[0.5, 1.0]] * 10)
     denoiser = Denoiser(spec)
-    denoiser.begin(train)
+    denoiser.begin(Batch(train))
     log_snr, z = torch.tensor(-0.5), torch.tensor([[0.2, -0.7]])
     p = torch.tensor([[60.5, 10.5, 30.5], [0.5, 90.5, 10.5]]) / 101.5
     y = torch.tensor([-1.0, 0.0, 1.0])

@@ -21,7 +21,7 @@ def bits_per_dim(nats: torch.Tensor) -> float:
 
 
 def train(model: Diffusion, x: torch.Tensor, updates: int, lr: float = 5e-3) -> Diffusion:
-    model.denoiser.begin(x)
+    model.denoiser.begin(Batch(x))
     optimizer = torch.optim.Adam(model.parameters(), lr=lr)
     for _ in range(updates):
         optimizer.zero_grad()
@@ -56,7 +56,7 @@ def test_the_bound_starts_at_the_independent_model(digits, digits_spec):
     floor = bits_per_dim(-head.log_prob(test_x, theta).flatten(1).sum(1))
     assert floor == pytest.approx(2.431, abs=0.001)
     model = Diffusion(digits_spec, bound_steps=0)
-    model.denoiser.begin(train_x)
+    model.denoiser.begin(Batch(train_x))
     terms = model.bound(test_x, generator=generator("initial"))
     assert 2.43 < bits_per_dim(sum_terms(terms)) < 2.45
     assert bits_per_dim(sum_terms(terms)) - bits_per_dim(terms["prior"]) == pytest.approx(
@@ -189,7 +189,7 @@ def test_the_stage_starts_from_the_marginals(skewed, states):
     (stage,) = skewed.stages()
     assert stage.module is skewed
     model = Diffusion(BINARY, denoiser=SMALL)
-    model.stages()[0].begin(states[12:])
+    model.stages()[0].begin(Batch(states[12:]))
     marginal = model.denoiser.prior.log_marginal.exp()
     torch.testing.assert_close(marginal[0, 0, 0], torch.tensor([0.1, 0.9]))
 
@@ -213,7 +213,7 @@ def test_figures_of_points_in_the_plane():
 
 
 def test_what_is_asked_wrongly_is_refused(skewed, states):
-    with pytest.raises(UsageError, match="bound, simple"):
+    with pytest.raises(UsageError, match="bound or simple"):
         Diffusion(BINARY, weighting="snr")
     with pytest.raises(UsageError, match="steps=0"):
         Diffusion(BINARY, steps=0)
