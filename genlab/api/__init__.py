@@ -6,8 +6,8 @@ from pathlib import Path
 
 from genlab.api.plan import Plan
 from genlab.api.run import Run
+from genlab.api.selection import candidates
 from genlab.api.session import Session, choose_directory
-from genlab.config import compose
 from genlab.launch import shared_run
 from genlab.runs import RunDirectory
 
@@ -21,10 +21,10 @@ def train(*overrides: str, resume: str | None = None) -> Run:
     where there is none), or the path of a run.
     Raises UsageError for anything wrong with the words, before a file is written.
     """
-    plan = Plan(compose(list(overrides)))
-    words = list(overrides)
-    with shared_run(lambda: choose_directory(plan, words, resume)) as directory:
-        return Session(plan, directory).carry_out()
+    plan = Plan(overrides)
+    tried = candidates(plan)
+    with shared_run(lambda: choose_directory(plan, resume)) as directory:
+        return Session(plan, tried, directory).carry_out()
 
 
 def open(path: str | Path) -> Run:

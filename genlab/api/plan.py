@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from genlab import randomness
 from genlab.components import build, check
-from genlab.config import Composed, compose
+from genlab.config import compose
 from genlab.contracts import (
     DataModule,
     DataSpec,
@@ -26,9 +26,10 @@ SPLITS = ("train", "val", "test")
 class Plan:
     """A checked configuration and the objects it describes, before anything is written."""
 
-    def __init__(self, composed: Composed) -> None:
-        self.composed = composed
-        config = composed.resolved
+    def __init__(self, words: Sequence[str]) -> None:
+        self.words = list(words)
+        self.composed = compose(words)
+        config = self.composed.resolved
         self.seed = _seed(config)
         self.splits = _splits(config.get("evaluate"))
         for key in ("model", "trainer", "data", "likelihood", "optimizer", "callbacks", "logger"):
@@ -49,6 +50,11 @@ class Plan:
     def fingerprint(self) -> str:
         """What decides the weights, as a hash."""
         return digest(self.composed.identity)
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the model learns."""
+        return sum(p.numel() for p in self.model.parameters())
 
     @property
     def name(self) -> str:

@@ -12,6 +12,7 @@ import yaml
 
 from genlab.api.plan import Plan
 from genlab.api.run import Run
+from genlab.api.selection import train_the_best
 from genlab.components import build
 from genlab.contracts import UsageError
 from genlab.launch import rank
@@ -25,10 +26,10 @@ from genlab.runs import (
     write_json,
     write_text,
 )
-from genlab.training import fit
+from genlab.training import TrainerSettings, fit
 
 
-def choose_directory(plan: Plan, overrides: Sequence[str], resume: str | None) -> RunDirectory:
+def choose_directory(plan: Plan, resume: str | None) -> RunDirectory:
     """The directory to work in: an unfinished run that this plan continues, or a new one."""
     folder = Path(plan.composed.resolved["folder"])
     if resume == "auto":
@@ -41,7 +42,7 @@ def choose_directory(plan: Plan, overrides: Sequence[str], resume: str | None) -
         _require_same_run(run, plan)
         return run
     run = create(folder, plan.name, plan.fingerprint)
-    _begin_record(run, plan, overrides)
+    _begin_record(run, plan)
     return run
 
 
@@ -58,17 +59,17 @@ def _require_same_run(run: RunDirectory, plan: Plan) -> None:
     )
 
 
-def _begin_record(run: RunDirectory, plan: Plan, overrides: Sequence[str]) -> None:
+def _begin_record(run: RunDirectory, plan: Plan) -> None:
     write_text(run.config, yaml.safe_dump(plan.composed.record, sort_keys=False))
     record = {
         "schema": 1,
         "status": "running",
         "fingerprint": plan.fingerprint,
-        "overrides": list(overrides),
+        "overrides": plan.words,
         "seed": plan.seed,
         "spec": dataclasses.asdict(plan.data.spec),
         "stages": [stage.name for stage in plan.stages],
-        "parameters": sum(p.numel() for p in plan.model.parameters()),
+        "parameters": plan.parameters,
         "threads": plan.settings.choose_threads(),
         "world_size": plan.settings.processes,
         "plugins": {p.distribution: p.version for p in plugins()},
@@ -80,8 +81,10 @@ def _begin_record(run: RunDirectory, plan: Plan, overrides: Sequence[str]) -> No
 class Session:
     """One process's work on a run, from where it stands to its end."""
 
-    def __init__(self, plan: Plan, run: RunDirectory) -> None:
-        self.plan, self.run = plan, run
+    def __init__(
+        self, plan: Plan, tried: Sequence[tuple[dict[str, Any], Plan]], run: RunDirectory
+    ) -> None:
+        self.plan, self.tried, self.run = plan, tried, run
 
     def carry_out(self) -> Run:
         if rank() != 0:
@@ -102,26 +105,39 @@ class Session:
             return run
 
     def _work(self) -> Run:
-        plan = self.plan
-        threads = self.run.read()["threads"]
-        settings = dataclasses.replace(plan.settings, threads=plan.settings.threads or threads)
         start = time.monotonic()
-        fit(
-            plan.model,
-            plan.data,
-            plan.stages,
-            self.run,
-            settings,
-            seed=plan.seed,
-            callbacks=self._callbacks(),
-            logger=self._logger(),
-        )
+        plan = self._train()
         if rank() == 0:
             self.run.update(training_seconds=round(time.monotonic() - start, 1))
         run = Run(self.run, model=plan.model, data=plan.data)
         for split in plan.splits:
-            run.evaluate(split, settings=settings)
+            run.evaluate(split, settings=self._settings(plan))
         return run
+
+    def _train(self) -> Plan:
+        """Fit the plan, or the best of its candidates; the plan whose weights the run now holds."""
+        if len(self.tried) > 1:
+            return train_the_best(self.tried, self.run, self._fit)
+        _, plan = self.tried[0]
+        self._fit(plan, self.run)
+        return plan
+
+    def _fit(self, plan: Plan, run: RunDirectory) -> float | None:
+        return fit(
+            plan.model,
+            plan.data,
+            plan.stages,
+            run,
+            self._settings(plan),
+            seed=plan.seed,
+            callbacks=self._callbacks(),
+            logger=self._logger(),
+        )
+
+    def _settings(self, plan: Plan) -> TrainerSettings:
+        """A resumed run keeps its number of threads: another would round differently."""
+        threads = plan.settings.threads or self.run.read()["threads"]
+        return dataclasses.replace(plan.settings, threads=threads)
 
     def _callbacks(self) -> list[Any]:
         nodes = self.plan.composed.resolved.get("callbacks") or {}

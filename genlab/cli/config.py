@@ -16,17 +16,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from genlab.config import compose
-
-    composed = compose(args.overrides)
     if args.action == "show":
-        print(_dump(composed.written, args.json))
+        from genlab.config import compose
+
+        print(_dump(compose(args.overrides).written, args.json))
         return 0
     from genlab.api import Plan
 
-    plan = Plan(composed)
-    parameters = sum(p.numel() for p in plan.model.parameters())
-    print(f"ok: {type(plan.model).__name__} on {plan.data.spec.name}, {parameters:,} parameters")
+    plan = Plan(args.overrides)
+    model, data = type(plan.model).__name__, plan.data.spec.name
+    print(f"ok: {model} on {data}, {plan.parameters:,} parameters")
     return 0
 
 

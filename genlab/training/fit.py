@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -39,18 +40,23 @@ def fit(
     seed: int,
     callbacks: Sequence[Callback] = (),
     logger: Any = False,
-) -> None:
+) -> float | None:
     """Run every stage that the run directory does not hold as finished; leave the final weights in model.
 
     A stage that was interrupted goes on at its last checkpoint, bit-identically on the CPU.
+    Returns the best validation value of the last stage, or None where it has none.
     """
+    best = None
     data.shuffle_seed = seed
     for number, stage in enumerate(stages, 1):
-        if not run.finished(stage.name).is_file():
+        if run.finished(stage.name).is_file():
+            best = json.loads(run.finished(stage.name).read_text())["best"]
+        else:
             title = f"stage {number}/{len(stages)} {stage.name}"
-            _fit_stage(model, data, stage, run, settings, seed, title, callbacks, logger)
+            best = _fit_stage(model, data, stage, run, settings, seed, title, callbacks, logger)
         restore(model, run, stage.name)
     model.eval()
+    return best
 
 
 def restore(model: Trainable, run: RunDirectory, stage: str) -> str:
@@ -71,10 +77,11 @@ def _fit_stage(
     title: str,
     callbacks: Sequence[Callback],
     logger: Any,
-) -> None:
+) -> float | None:
     last = run.checkpoint(stage.name, "last")
     resuming = last.is_file()
     model.enter(stage)
+    checkpoints = Checkpoints(run, stage, settings.checkpoint_minutes)
     trainer = settings.trainer(
         [
             KeyedRandomness(seed, stage.name),
@@ -83,7 +90,7 @@ def _fit_stage(
             Curves(run, stage.name, title),
             Heartbeat(run, stage.name),
             EndOfStage(stage),
-            Checkpoints(run, stage, settings.checkpoint_minutes),
+            checkpoints,
         ],
         max_epochs=_epochs(stage),
         logger=logger,
@@ -98,7 +105,8 @@ def _fit_stage(
         with randomness.scope("begin", seed, stage.name):
             stage.begin(first_rows(data))
     trainer.fit(model, datamodule=data, ckpt_path=last if resuming else None)
-    _mark_finished(run, stage, trainer.world_size, trainer.global_step)
+    _mark_finished(run, stage, trainer.world_size, trainer.global_step, checkpoints.best)
+    return checkpoints.best
 
 
 def _epochs(stage: Stage) -> int:
@@ -135,5 +143,8 @@ def _require_same(model: Trainable, path: Any, stage: Stage, world_size: int) ->
 
 
 @rank_zero_only
-def _mark_finished(run: RunDirectory, stage: Stage, world_size: int, steps: int) -> None:
-    write_json(run.finished(stage.name), {"world_size": world_size, "steps": steps})
+def _mark_finished(
+    run: RunDirectory, stage: Stage, world_size: int, steps: int, best: float | None
+) -> None:
+    mark = {"world_size": world_size, "steps": steps, "best": best}
+    write_json(run.finished(stage.name), mark)
