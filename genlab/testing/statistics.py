@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 RARE = 5.0  # cells expected less often are pooled: the chi-square law needs a few counts in each
+COMMON = 50.0  # likewise, where each cell is looked at on its own
 SIGNIFICANT = 1e-4
 SIGMAS = 4.0  # of a single comparison
 MANY_SIGMAS = 5.0  # of the worst of many comparisons
@@ -36,13 +37,17 @@ def g_test(counts: Tensor, probabilities: Tensor) -> float:
     if not expected.isfinite().all():
         return 0.0
     rare = expected < RARE
-    counts = torch.cat([counts[~rare], counts[rare].sum()[None]])
-    expected = torch.cat([expected[~rare], expected[rare].sum()[None]])
+    counts, expected = _pooled(counts, rare), _pooled(expected, rare)
     if bool((counts[expected == 0] > 0).any()):
         return 0.0
     seen = expected > 0
     g = 2 * torch.special.xlogy(counts[seen], counts[seen] / expected[seen]).sum()
     return chi2_sf(max(0.0, float(g)), int(seen.sum()) - 1) if seen.sum() > 1 else 1.0
+
+
+def _pooled(values: Tensor, rare: Tensor) -> Tensor:
+    """The values that are not rare, and last the sum of those that are."""
+    return torch.cat([values[~rare], values[rare].sum()[None]])
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ class Estimate:
         repeats = repeats.double()
         return cls(repeats.mean(0), repeats.std(0) / len(repeats) ** 0.5)
 
-    def sigmas(self, other: Estimate | float, rounding: float = 1e-4) -> Tensor:
+    def sigmas(self, other: Estimate | Tensor | float, rounding: float = 1e-4) -> Tensor:
         """By how many standard errors this is above the other; rounding: what is no difference."""
         if isinstance(other, Estimate):
             difference = self.mean - other.mean
@@ -69,8 +74,15 @@ class Estimate:
         return excess / error.clamp(min=1e-12)
 
 
-def frequencies(counts: Tensor) -> Estimate:
-    """The probability of each cell from counts: (C,), with binomial errors (of one count at least)."""
-    n, counts = counts.sum().double(), counts.double()
-    p = counts / n
-    return Estimate(p, (p * (1 - p)).clamp(min=1 / float(n)).sqrt() / n.sqrt())
+def against_counts(predicted: Estimate, counts: Tensor) -> tuple[Tensor, list[str]]:
+    """By how many standard errors each predicted mass: (C,) is above its frequency in counts: (C,).
+
+    Cells predicted fewer than COMMON times are pooled into a last one: where counts are small their
+    law is skewed, and the worst of many cells would be called a fault. Returns the words for each, too.
+    """
+    n = counts.sum().double()
+    rare = predicted.mean * n < COMMON
+    mean, seen = _pooled(predicted.mean, rare), _pooled(counts.double(), rare) / n
+    error = (_pooled(predicted.error, rare).square() + mean * (1 - mean).clamp(min=0) / n).sqrt()
+    words = [f"{p:.4f} against a frequency of {f:.4f}" for p, f in zip(mean, seen, strict=True)]
+    return Estimate(mean, error).sigmas(seen), words

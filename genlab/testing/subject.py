@@ -153,9 +153,11 @@ class Subject:
 
         return self.repeat(f"weights {k}", k * len(x), mean_weight)
 
+    @property
+    def many(self) -> int:
+        """Importance samples of the better of two estimates; fewer where there are many states."""
+        return max(4, min(64, 2**19 // len(self.space.coarse.states)))
+
     @cached_property
     def many_weights(self) -> Tensor:
-        return self.weights(MANY)
-
-
-MANY = 64  # importance samples of the better of two estimates
+        return self.weights(self.many)

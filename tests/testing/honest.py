@@ -276,6 +276,49 @@ class Gaussian(GenerativeModel, HasLikelihood, HasVelocity, Completes, HasFigure
             yield Figure("samples", "Samples.", Plane(x, x, torch.zeros_like(x)))
 
 
+class NoisyLine(GenerativeModel, HasLikelihood, HasImportanceWeights):
+    """x = mean + slope · z + sd · noise with z ~ N(0, 1), z weighted under a learned Gaussian."""
+
+    supports = REALS
+
+    def __init__(self, spec: DataSpec) -> None:
+        super().__init__(spec)
+        self.mean, self.slope = (
+            nn.Parameter(torch.zeros(spec.size)),
+            nn.Parameter(torch.ones(spec.size)),
+        )
+        self.log_sd = nn.Parameter(torch.zeros(spec.size))
+        self.encoder = nn.Linear(spec.size, 1)
+        self.log_width = nn.Parameter(torch.zeros(()))
+
+    def noisy_weights(self, x: Tensor, noise: Tensor) -> Tensor:
+        """(K, B) log p(x, z) − log q(z | x), noise: (K, B, 1)."""
+        z = self.encoder(x.flatten(1)) + self.log_width.exp() * noise
+        output = torch.distributions.Normal(self.mean + self.slope * z, self.log_sd.exp())
+        log_ratio = (noise.square() - z.square()).sum(-1) / 2 + self.log_width
+        return log_ratio + output.log_prob(x.flatten(1)).sum(-1)
+
+    def loss(self, batch: Batch) -> Tensor:
+        return -self.noisy_weights(batch.x, torch.randn(1, len(batch.x), 1)).mean()
+
+    def log_weights(self, x: Tensor, k: int, *, generator: Generator) -> Tensor:
+        return self.noisy_weights(x, torch.randn(k, len(x), 1, generator=generator))
+
+    def log_likelihood(
+        self, x: Tensor, *, label: Tensor | None = None, generator: Generator
+    ) -> LogLikelihood:
+        nats = self.log_weights(x, 1, generator=generator)[0]
+        return LogLikelihood(nats, Guarantee.LOWER_BOUND, Measure.DENSITY, method="test")
+
+    def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:
+        z, noise = (
+            torch.randn(n, 1, generator=generator),
+            torch.randn(n, self.spec.size, generator=generator),
+        )
+        x = self.mean + self.slope * z + self.log_sd.exp() * noise
+        return x.view(n, *self.spec.shape)
+
+
 class Line(Gaussian):
     """Refuses the plane, so that the suite goes on to the line."""
 
@@ -385,4 +428,4 @@ class Staged(GenerativeModel, HasLikelihood):
         return torch.cat([a, b], 1).unflatten(1, self.spec.shape)
 
 
-HONEST = (Factorised, Mixture, Latent, PriorWeighted, Gaussian, Line, Energy, Staged)
+HONEST = (Factorised, Mixture, Latent, PriorWeighted, Gaussian, NoisyLine, Line, Energy, Staged)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import stats
 
-from genlab.testing.statistics import Estimate, chi2_sf, frequencies, g_test
+from genlab.testing.statistics import Estimate, against_counts, chi2_sf, g_test
 
 
 @pytest.mark.parametrize(
@@ -51,8 +51,19 @@ def test_an_estimate_counts_its_standard_errors():
     assert same.sigmas(same).abs().max() == 0
 
 
-def test_frequencies_have_binomial_errors():
-    seen = frequencies(torch.tensor([5000, 5000, 0]))
-    assert seen.mean.tolist() == [0.5, 0.5, 0.0]
-    assert seen.error[0].item() == pytest.approx(0.005)
-    assert seen.error[2].item() > 0
+def test_counts_are_compared_with_the_errors_that_the_prediction_expects():
+    predicted = Estimate(torch.tensor([0.5, 0.4, 0.05, 0.05]), torch.zeros(4))
+    counts = torch.tensor([550, 400, 20, 30])
+    gap, words = against_counts(predicted, counts)
+    assert gap[0] == pytest.approx(-0.05 / 0.0158, rel=0.01)
+    assert gap[1] == 0
+    assert words[0] == "0.5000 against a frequency of 0.5500"
+
+
+def test_rare_cells_are_pooled_before_the_worst_is_sought():
+    torch.manual_seed(0)
+    p = torch.full((60_000,), 1 / 60_000)
+    counts = torch.distributions.Multinomial(20_000, p).sample()
+    gap, words = against_counts(Estimate(p, torch.zeros_like(p)), counts)
+    assert len(gap) == len(words) == 1
+    assert gap.abs().max() == 0

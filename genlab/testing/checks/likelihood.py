@@ -12,7 +12,7 @@ from genlab.testing.statistics import (
     SIGMAS,
     SIGNIFICANT,
     Estimate,
-    frequencies,
+    against_counts,
     g_test,
 )
 from genlab.testing.subject import Subject
@@ -125,11 +125,9 @@ def bound_is_below_the_sampler(s: Subject) -> None:
     _need_bound(s)
     space, bound = s.space.coarse, _bound(s)
     mass, error = space.masses(bound.mean.log()), space.masses(bound.error.log())
-    seen = frequencies(s.counts)
-    gap = Estimate(mass, error).sigmas(Estimate(seen.mean[:-1], seen.error[:-1]))
+    gap, words = against_counts(Estimate(mass, error), s.counts[:-1])
     worst = int(gap.argmax())
-    detail = f"{float(mass[worst]):.4f} against a frequency of {float(seen.mean[worst]):.4f}"
-    expect(gap[worst] <= MANY_SIGMAS, f"{detail}, {float(gap[worst]):.1f} standard errors")
+    expect(gap[worst] <= MANY_SIGMAS, f"{words[worst]}, {float(gap[worst]):.1f} standard errors")
 
 
 def _bound(s: Subject) -> Estimate:
