@@ -6,10 +6,10 @@ import csv
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 
 WIDTH, HEIGHT = 520, 260
-LEFT, RIGHT, TOP, BOTTOM = 58, 12, 10, 40
+LEFT, RIGHT, TOP, BOTTOM = 58, 28, 10, 40
 MOST_POINTS = 400  # on a line: more cannot be seen
 # Validation values that genlab's models report in nats per datum.
 NATS = ("val/nll", "val/bound", "val/nelbo", "val/neg_elbo")
@@ -76,9 +76,8 @@ def _fits(loss: list[Point] | None, points: list[Point]) -> bool:
     """Whether points can be read on the axis of the loss."""
     if not loss:
         return False
-    values = [value for _, value in loss]
-    spread = max(values) - min(values) or abs(values[0])
-    return min(values) - spread <= median(v for _, v in points) <= max(values) + spread
+    low, *_, high = quantiles((value for _, value in loss), n=10) if len(loss) > 1 else (0.0, 0.0)
+    return low - (high - low) <= median(value for _, value in points) <= high + (high - low)
 
 
 def _chart(series: dict[str, list[Point]]) -> Chart:
@@ -92,7 +91,7 @@ def _chart(series: dict[str, list[Point]]) -> Chart:
         return LEFT + (WIDTH - LEFT - RIGHT) * step / last_step
 
     def y(value: float) -> float:
-        return TOP + (HEIGHT - TOP - BOTTOM) * (high - min(value, high)) / (high - low)
+        return TOP + (HEIGHT - TOP - BOTTOM) * (high - value) / (high - low)
 
     lines = tuple(
         Line(
@@ -107,7 +106,7 @@ def _chart(series: dict[str, list[Point]]) -> Chart:
         title=" and ".join(series),
         y_label=_unit(series),
         lines=lines,
-        x_ticks=tuple(Tick(round(x(t), 1), f"{t:g}") for t in x_ticks),
+        x_ticks=tuple(Tick(round(x(t), 1), f"{t:,.0f}") for t in x_ticks),
         y_ticks=tuple(Tick(round(y(t), 1), f"{t:g}") for t in y_ticks),
         note=f"{above} early points lie above the frame." if above else "",
     )

@@ -11,13 +11,14 @@ from torch import Tensor
 from genlab.contracts import DataSpec, Figure, Images, Matrix, Plane, Support
 from genlab.gallery.encode import apng, gif, png
 from genlab.gallery.heat import heat_map
-from genlab.gallery.pixels import beside, columns_for, magnification, magnify, paint, tile
+from genlab.gallery.pixels import GAP, beside, columns_for, magnification, magnify, paint, tile
 from genlab.gallery.plane import STANDARD, Window, panel, window_of
 
 COLUMNS = 8
 STRIP = 10  # a still picture of an animation shows at most this many of its frames
 PANELS = 4  # … and this many where each is a plot
 REAL_RANGE = 3.0  # standardised values from -3 (black) to 3 (white)
+THUMB = (322, 220)  # screen pixels: width and height that a thumbnail may take
 SMALL = 260  # screen pixels: an animation narrower than this is magnified twice as much
 
 About = Mapping[str, str]
@@ -59,6 +60,23 @@ def draw(figure: Figure, about: About | None = None) -> Drawn:
     raise ValueError(f"a figure shows Images, a Plane or a Matrix, not {type(content).__name__}")
 
 
+def thumbnail(samples: Tensor, spec: DataSpec, about: About | None = None) -> bytes:
+    """A PNG of the first few samples (n, *shape), as many as fit into the tile of an index."""
+    if spec.is_image:
+        factor, (height, width) = magnification(*spec.shape[-2:]), spec.shape[-2:]
+        columns = max(1, min(len(samples), (THUMB[0] - GAP) // (factor * width + GAP)))
+        rows = max(1, min(len(samples) // columns, (THUMB[1] - GAP) // (factor * height + GAP)))
+        unit, _ = _unit_interval(_array(samples[: rows * columns]), spec)
+        return png(tile(magnify(paint(unit).colours, factor), columns), about)
+    if _is_planar(spec):
+        return png(panel(_array(samples), STANDARD, side=180), about)
+    return sample_grid(samples[:16], spec, about).still
+
+
+def _is_planar(spec: DataSpec) -> bool:
+    return spec.support is Support.REAL and spec.shape == (2,)
+
+
 def sample_grid(samples: Tensor, spec: DataSpec, about: About | None = None) -> Drawn:
     """Samples or data (n, *shape) as one picture: images in a grid, points as a scatter, else a matrix.
 
@@ -71,7 +89,7 @@ def sample_grid(samples: Tensor, spec: DataSpec, about: About | None = None) -> 
         factor = magnification(*spec.shape[-2:])
         picture = tile(magnify(painted.colours, factor), min(COLUMNS, len(x)))
         return _drawn(picture, about, note, painted.note)
-    if spec.support is Support.REAL and spec.shape == (2,):
+    if _is_planar(spec):
         return _drawn(panel(x, STANDARD), about, _lost(x, STANDARD))
     return _draw_rows(x.reshape(len(x), -1), spec, about)
 
@@ -84,7 +102,7 @@ def image_pixels(samples: Tensor, spec: DataSpec) -> list[bytes]:
 
 def how_many(spec: DataSpec) -> int:
     """How many samples make a picture: a cloud of points needs more than a grid of images."""
-    return 2048 if spec.support is Support.REAL and spec.shape == (2,) else 64
+    return 2048 if _is_planar(spec) else 64
 
 
 def _array(values: Tensor) -> np.ndarray:

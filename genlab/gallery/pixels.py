@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 COMFORTABLE = 48  # screen pixels: images smaller than this are magnified to at least this
-GAP = 2
-GAP_COLOUR = (118, 124, 134)
+GAP = 3
+GAP_COLOUR = (128, 134, 144)
 ABOVE, BELOW, MISSING = (232, 0, 40), (0, 96, 255), (255, 0, 255)
 TOLERANCE = 1e-3  # an eighth of a grey level each way: rounding, not a value out of range
 

@@ -16,13 +16,12 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from genlab.contracts import DataSpec, Figure, Images
+from genlab.contracts import DataSpec, Figure
 from genlab.gallery.completions import completion_grid
-from genlab.gallery.drawing import About, Drawn, draw, image_pixels, sample_grid
+from genlab.gallery.drawing import About, Drawn, draw, image_pixels, sample_grid, thumbnail
 from genlab.runs import RunDirectory, atomic, write_json
 
 SCHEMA = 1
-THUMBNAIL = (6, 4)  # columns, rows
 REFERENCE = "data"
 
 
@@ -56,7 +55,7 @@ def write_samples(
     drawn = sample_grid(samples, spec, about)
     _write_arrays(folder / f"{name}.npz", x=samples)
     _write(folder / f"{name}.png", drawn.still)
-    _write(folder / f"{name}.thumb.png", _thumbnail(samples, spec, about))
+    _write(folder / f"{name}.thumb.png", thumbnail(samples, spec, about))
     if singles and spec.is_image:
         for i, data in enumerate(image_pixels(samples, spec)):
             _write(folder / name / f"{i:03}.png", data)
@@ -108,7 +107,9 @@ def write_figures(
     entries: list[dict[str, Any]] = []
     for figure in _yielded(figures):
         if isinstance(figure, Exception):
-            entries.append(_failure("figures", "The model stopped giving figures.", figure))
+            entries.append(
+                _failure("figures", "figures", "The model stopped giving figures.", figure)
+            )
             continue
         name = _free(sanitised(figure.name), {REFERENCE, *(entry["name"] for entry in entries)})
         entries.append(_write_figure(run.figures, name, figure, about))
@@ -160,7 +161,7 @@ def _write_figure(folder: Path, name: str, figure: Figure, about: About | None) 
     try:
         drawn = draw(figure, about)
     except Exception as error:
-        return _failure(name, figure.caption, error)
+        return _failure(name, figure.name, figure.caption, error)
     files = {picture.role: f"{name}{picture.suffix}" for picture in drawn.pictures}
     for picture in drawn.pictures:
         _write(folder / f"{name}{picture.suffix}", picture.data)
@@ -175,20 +176,9 @@ def _write_figure(folder: Path, name: str, figure: Figure, about: About | None) 
     }
 
 
-def _failure(name: str, caption: str, error: Exception) -> dict[str, Any]:
+def _failure(name: str, title: str, caption: str, error: Exception) -> dict[str, Any]:
     reason = " ".join(f"{type(error).__name__}: {error}".split())
-    return {"name": name, "title": name, "caption": caption, "files": {}, "error": reason}
-
-
-def _thumbnail(samples: Tensor, spec: DataSpec, about: About | None) -> bytes:
-    """The first few of a grid of images; other kinds of samples whole."""
-    if not spec.is_image:
-        return sample_grid(samples, spec, about).still
-    columns, rows = THUMBNAIL
-    few = samples[: columns * rows]
-    whole = few[: len(few) // columns * columns] if len(few) > columns else few
-    row_first = whole.reshape(-1, columns, *spec.shape) if len(few) >= columns else whole[None]
-    return draw(Figure("thumbnail", "", Images(row_first)), about).still
+    return {"name": name, "title": title, "caption": caption, "files": {}, "error": reason}
 
 
 def _write_entry(

@@ -60,6 +60,7 @@ class ScoreView:
     split: str
     n: int
     number: str
+    spoken: str
     bits: str
     floor: str
     floor_bits: str
@@ -245,6 +246,7 @@ def _score_view(score: Mapping[str, Any]) -> ScoreView:
         split=str(score["data"]["split"]),
         n=score["data"]["n"],
         number=words.number(nats),
+        spoken=words.spoken(nats),
         bits="" if bits is None else f"{bits:.3f}",
         floor="" if floor is None else f"{-floor:.2f}",
         floor_bits="" if floor_bits is None else f"{floor_bits:.3f}",

@@ -8,6 +8,8 @@ from typing import Any
 # A lower bound of the log-likelihood is an upper bound of its negative, which is what is printed.
 SIGNS = {"exact": "", "lower bound": "≤ ", "upper bound": "≥ ", "estimate": "≈ "}
 
+SPOKEN = {"≤ ": "at most", "≥ ": "at least", "≈ ": "about"}
+
 GUARANTEES = {
     "exact": "Exact: the model's own probability of each datum, up to rounding.",
     "lower bound": (
@@ -70,6 +72,15 @@ def number(nats: Mapping[str, Any]) -> str:
     return f"{sign}{-nats['mean']:.2f}" + (f" ± {error:.2f}" if error is not None else "")
 
 
+def spoken(nats: Mapping[str, Any]) -> str:
+    """As ``number``, with a word for the sign: "at most 97.12 ± 0.20"; empty for no number."""
+    if nats.get("mean") is None:
+        return ""
+    sign = SIGNS.get(str(nats.get("guarantee")), "≈ ")
+    text = number(nats).removeprefix(sign)
+    return f"{SPOKEN[sign]} {text}" if sign else text
+
+
 def comparison(score: Mapping[str, Any]) -> str:
     """How a score stands to that of the model whose entries are independent."""
     mean, floor = score["nats"].get("mean"), (score.get("floor") or {}).get("nats")
@@ -78,7 +89,9 @@ def comparison(score: Mapping[str, Any]) -> str:
     gain = mean - floor
     side = "better than" if gain >= 0 else "worse than"
     least = "at least " if score["nats"].get("guarantee") == "lower bound" and gain >= 0 else ""
-    return f"{least}{abs(gain):.2f} nats {side} independent entries, which need {-floor:.2f} nats"
+    return (
+        f"{least}{abs(gain):.2f} nats {side} independent entries, whose number is {-floor:.2f} nats"
+    )
 
 
 def datum(spec: Mapping[str, Any]) -> str:
