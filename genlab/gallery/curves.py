@@ -76,8 +76,10 @@ def _fits(loss: list[Point] | None, points: list[Point]) -> bool:
     """Whether points can be read on the axis of the loss."""
     if not loss:
         return False
-    low, *_, high = quantiles((value for _, value in loss), n=10) if len(loss) > 1 else (0.0, 0.0)
-    return low - (high - low) <= median(value for _, value in points) <= high + (high - low)
+    values = [value for _, value in loss]
+    low, *_, high = quantiles(values, n=10) if len(values) > 1 else values * 2
+    reach = max(high - low, abs(median(values)) / 4)
+    return low - reach <= median(value for _, value in points) <= high + reach
 
 
 def _chart(series: dict[str, list[Point]]) -> Chart:
@@ -91,7 +93,8 @@ def _chart(series: dict[str, list[Point]]) -> Chart:
         return LEFT + (WIDTH - LEFT - RIGHT) * step / last_step
 
     def y(value: float) -> float:
-        return TOP + (HEIGHT - TOP - BOTTOM) * (high - value) / (high - low)
+        drawn = min(value, high + 9 * (high - low))  # the frame cuts it off long before
+        return TOP + (HEIGHT - TOP - BOTTOM) * (high - drawn) / (high - low)
 
     lines = tuple(
         Line(
@@ -118,7 +121,7 @@ def _limits(series: dict[str, list[Point]]) -> tuple[float, float, int]:
     low, high = values[0], values[-1]
     usual = values[min(len(values) - 1, math.ceil(0.97 * len(values)))]
     if len(values) > 30 and high - low > 3 * (usual - low) > 0:
-        high = usual
+        high = min(high, usual + (usual - low))
     room = 0.05 * (high - low) or 0.5
     above = sum(value > high + room for value in values)
     return low - room, high + room, above

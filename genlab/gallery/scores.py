@@ -47,8 +47,8 @@ class Group:
     def title(self) -> str:
         given = f", given the {self.given}" if self.given else ""
         return (
-            f"{self.data} ({self.variant}), {self.split}, n={self.n}: {self.guarantee}, "
-            f"{self.measure}{given}"
+            f"{self.data} ({self.variant}), {self.split}, n={self.n}; log-likelihood: "
+            f"{self.guarantee}, {self.measure}{given}"
         )
 
     @property

@@ -43,7 +43,8 @@ def as_table(groups: Sequence[Group]) -> str:
     console = Console(file=file, width=own.width if own.is_terminal else 160, highlight=False)
     for group in groups:
         caption = Text(floor(group)) if floor(group) else None
-        table = Table(title=Text(group.title), caption=caption, title_justify="left")
+        table = Table(title=Text(group.title), caption=caption)
+        table.title_justify = table.caption_justify = "left"
         for name in HEADER:
             right = name in ("NLL (nats)", "bits/dim", "parameters")
             table.add_column(name, justify="right" if right else "left", overflow="fold")

@@ -101,7 +101,7 @@ class RunView:
     @property
     def samples(self) -> Draws | None:
         """The set that stands for the run: unconditional, with the smallest seed."""
-        usable = [d for d in self.draws if d.kind == "samples" and not d.picture.reason]
+        usable = [draws for draws in self.draws if draws.kind == "samples"]
         return min(usable, key=_order, default=None)
 
     @property

@@ -81,6 +81,17 @@ def spoken(nats: Mapping[str, Any]) -> str:
     return f"{SPOKEN[sign]} {text}" if sign else text
 
 
+# A bound of the likelihood bounds how much better or worse than something known a model is.
+_LIMITS = {
+    ("lower bound", True): "at least ",
+    ("lower bound", False): "at most ",
+    ("upper bound", True): "at most ",
+    ("upper bound", False): "at least ",
+    ("estimate", True): "about ",
+    ("estimate", False): "about ",
+}
+
+
 def comparison(score: Mapping[str, Any]) -> str:
     """How a score stands to that of the model whose entries are independent."""
     mean, floor = score["nats"].get("mean"), (score.get("floor") or {}).get("nats")
@@ -88,9 +99,9 @@ def comparison(score: Mapping[str, Any]) -> str:
         return ""
     gain = mean - floor
     side = "better than" if gain >= 0 else "worse than"
-    least = "at least " if score["nats"].get("guarantee") == "lower bound" and gain >= 0 else ""
+    limit = _LIMITS.get((str(score["nats"].get("guarantee")), gain >= 0), "")
     return (
-        f"{least}{abs(gain):.2f} nats {side} independent entries, whose number is {-floor:.2f} nats"
+        f"{limit}{abs(gain):.2f} nats {side} independent entries, whose number is {-floor:.2f} nats"
     )
 
 
