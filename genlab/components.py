@@ -61,9 +61,10 @@ def build(node: Mapping[str, Any], *args: Any, where: str = "") -> Any:
     PluginError where the target's own package cannot be imported.
     """
     target = resolve(node["_target_"], where)
-    keywords = _checked(target, node, where, skip=len(args))
+    partial = bool(node.get("_partial_"))
+    keywords = _checked(target, node, where, skip=len(args), complete=not partial)
     keywords = {key: _value(value, f"{where}.{key}") for key, value in keywords.items()}
-    if node.get("_partial_"):
+    if partial:
         return functools.partial(target, *args, **keywords)
     return target(*args, **keywords)
 
@@ -153,7 +154,7 @@ def _checked(
         if key not in own:
             raise UsageError(_unknown(where, str(key), own, target))
     required = [n for n in own if parameters[n].default is inspect.Parameter.empty]
-    missing = [n for n in required if n not in given or given[n] == "???"]
+    missing = [n for n in required if n not in given] + [n for n in given if given[n] == "???"]
     if missing and complete:
         raise UsageError(f"{where}.{missing[0]} must be given: type {where}.{missing[0]}=…")
     return {
@@ -269,7 +270,7 @@ def _name(hint: Any) -> str:
     if origin is Literal:
         return " or ".join(map(str, args))
     if origin in (tuple, list):
-        return f"a list of {_name(args[0])}s" if args else "a list"
+        return f"a list, each {_name(args[0])}" if args else "a list"
     if inspect.isclass(hint) and issubclass(hint, enum.Enum):
         return " or ".join(str(m.value) for m in hint)
     return str(getattr(hint, "__name__", hint))

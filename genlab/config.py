@@ -16,6 +16,7 @@ from typing import Any
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
@@ -110,7 +111,17 @@ def _normal(word: str) -> str:
         return f"+{key}={value}" if key == "experiment" else f"{key}={value}"
     if sign == "~" or key in GROUPS:
         return word
+    _require_readable(word, f"++{key}={value}")
     return f"++{key}={value}"
+
+
+def _require_readable(word: str, override: str) -> None:
+    """Name the word whose value Hydra cannot read; composing would only quote a piece of it."""
+    try:
+        OverridesParser.create().parse_override(override)
+    except HydraException as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"{word}: the value cannot be read ({reason})") from None
 
 
 def _require_option(group: str, name: str) -> None:

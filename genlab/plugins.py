@@ -13,8 +13,6 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
-import genlab
-
 
 @dataclass(frozen=True)
 class Plugin:
@@ -49,7 +47,7 @@ def core_configs() -> Path:
     spec = find_spec("genlab.configs")
     if spec is not None and spec.origin:
         return Path(spec.origin).parent
-    return Path(genlab.__file__).parents[1] / "configs"
+    return Path(__file__).parents[1] / "configs"
 
 
 @cache

@@ -7,24 +7,26 @@ random needs to be saved, and results do not depend on how the work was divided.
 from __future__ import annotations
 
 import hashlib
+import operator
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
 
-def key(*parts: object) -> int:
-    """A 63-bit seed for this purpose, equal on every machine."""
-    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
+def key(*parts: str | int) -> int:
+    """A 63-bit seed for this purpose, equal on every machine and for every kind of integer."""
+    plain = tuple(str(p) if isinstance(p, str) else operator.index(p) for p in parts)
+    digest = hashlib.blake2b(repr(plain).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
 
 
-def generator(*parts: object, device: torch.device | str = "cpu") -> torch.Generator:
+def generator(*parts: str | int, device: torch.device | str = "cpu") -> torch.Generator:
     """A fresh generator of the stream named by these parts (strings and integers)."""
     return torch.Generator(device=device).manual_seed(key(*parts))
 
 
-def reseed(*parts: object) -> None:
+def reseed(*parts: str | int) -> None:
     """Put the default generators (CPU, and CUDA where it is in use) at the start of a stream."""
     seed = key(*parts)
     torch.default_generator.manual_seed(seed)
@@ -33,7 +35,7 @@ def reseed(*parts: object) -> None:
 
 
 @contextmanager
-def scope(*parts: object) -> Iterator[None]:
+def scope(*parts: str | int) -> Iterator[None]:
     """Run a block on the default stream of this name and leave the outer stream as it was."""
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
     with torch.random.fork_rng(devices=devices):

@@ -128,6 +128,8 @@ class DataModule(LightningDataModule, ABC):
         trainer = self.trainer
         rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
         dataset = self.dataset(split)
+        if len(dataset) < world:
+            raise UsageError(f"{split} has {len(dataset)} data, fewer than the {world} processes")
         return Loader(
             dataset, BatchSampler(dataset, self.batch_size, shuffle, self.shuffle_seed, rank, world)
         )

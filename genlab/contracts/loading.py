@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, DistributedSampler
 
+from genlab.randomness import generator
+
 
 class BatchSampler(DistributedSampler):
     """Yields (batch_size,) int64 row indices, a batch at a time.
@@ -42,8 +44,7 @@ class BatchSampler(DistributedSampler):
         n = len(self.dataset)  # type: ignore[arg-type]
         if not self.shuffle:
             return torch.arange(self.rank, n, self.num_replicas)
-        generator = torch.Generator().manual_seed((self.seed << 32) + self.epoch)
-        order = torch.randperm(n, generator=generator)
+        order = torch.randperm(n, generator=generator("order", self.seed, self.epoch))
         return order[torch.arange(self.rank, self.total_size, self.num_replicas) % n]
 
     def __iter__(self) -> Iterator[Tensor]:

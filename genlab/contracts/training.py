@@ -23,26 +23,33 @@ class Stage:
 
     module: exactly what is trained; everything else is frozen and in eval mode.
     loss: scalar of a batch (nats per datum where it is a likelihood).
-    optimizer: called with the parameters; the run's ``optimizer``, where given, takes its place.
-    decay: how the learning rate falls over the stage: "constant", "linear" or "cosine".
+    validate: per-datum values (B,) by name, lower is better, as ``Trainable.validate``; None: that one.
+    optimizer: called with the parameters; None takes the run's ``optimizer``.
+    max_epochs, max_steps: the stage ends with the first that is reached; 100 epochs if neither is given.
+    lr_schedule: how the learning rate falls over the stage: "constant", "linear" or "cosine".
     ema: decay of the exponential moving average of the weights, in [0, 1); 0 for none.
     patience: validations without a new best monitored value after which the stage ends; None: no end.
-    begin: data-dependent initialisation from x: (N, *shape), run once before the fit, never on resume.
+    begin: data-dependent initialisation from (at most 10,000) training data, run once before the fit,
+        never on resume.
+
+    Give bound methods or partials of them, not lambdas: averaged copies of a model are deep copies, and a
+    lambda would go on speaking of the original.
     """
 
     name: str
     module: nn.Module
     loss: Callable[[Batch], Tensor]
+    validate: Callable[[Batch], dict[str, Tensor]] | None = None
     optimizer: Callable[[Iterable[nn.Parameter]], Optimizer] | None = None
-    max_epochs: int = 100
-    max_steps: int = -1
-    decay: str = "constant"
+    max_epochs: int | None = None
+    max_steps: int | None = None
+    lr_schedule: str = "constant"
     ema: float = 0.0
     patience: int | None = None
-    begin: Callable[[Tensor], None] | None = None
+    begin: Callable[[Batch], None] | None = None
 
 
-DECAYS: dict[str, Callable[[float], float]] = {
+LR_SCHEDULES: dict[str, Callable[[float], float]] = {
     "constant": lambda progress: 1.0,
     "linear": lambda progress: max(0.0, 1.0 - progress),
     "cosine": lambda progress: 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress))),
@@ -50,16 +57,22 @@ DECAYS: dict[str, Callable[[float], float]] = {
 
 
 def adam(parameters: Iterable[nn.Parameter]) -> Optimizer:
-    """The optimizer of a stage that names none: Adam, learning rate 1e-3, in one fused kernel."""
+    """The optimizer where neither stage nor run names one: Adam, rate 1e-3, in one fused kernel."""
     return torch.optim.Adam(parameters, lr=1e-3, fused=True)
 
 
 class Trainable(LightningModule, ABC):
-    """Everything that is trained: generative models, classifiers, auto-encoders."""
+    """Everything that is trained: generative models, classifiers, auto-encoders.
+
+    ``configure_optimizers`` and optimizers must not read ``trainer.estimated_stepping_batches`` before
+    the first step: it makes Lightning set up the loader before its position is restored, and a resumed
+    epoch would begin anew.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self._stage: Stage | None = None
+        self._frozen: frozenset[str] | None = None
         self._validation: dict[str, tuple[Tensor, int]] = {}
 
     @abstractmethod
@@ -79,7 +92,10 @@ class Trainable(LightningModule, ABC):
         return (Stage("fit", self, self.loss),)
 
     def rank_state(self) -> dict[str, Tensor]:
-        """State that each process owns (persistent chains): checkpointed from every rank."""
+        """State that each process owns (persistent chains): checkpointed from every rank.
+
+        ``begin`` runs on the same random stream everywhere: make such state lazily, in the loss.
+        """
         return {}
 
     def load_rank_state(self, state: dict[str, Tensor]) -> None:
@@ -91,35 +107,58 @@ class Trainable(LightningModule, ABC):
         return self._stage or self.stages()[0]
 
     def enter(self, stage: Stage) -> None:
-        """Freeze everything but ``stage.module`` and train that from now on."""
+        """Freeze everything but ``stage.module`` and train that from now on.
+
+        A parameter that its author made with ``requires_grad=False`` stays frozen.
+        """
+        if self._frozen is None:
+            self._frozen = frozenset(n for n, p in self.named_parameters() if not p.requires_grad)
         self._stage = stage
         self.requires_grad_(False).eval()
         stage.module.requires_grad_(True).train()
+        for name, parameter in self.named_parameters():
+            if name in self._frozen:
+                parameter.requires_grad_(False)
 
     def training_step(self, batch: Batch, _index: int) -> Tensor:
         return self.stage.loss(batch)
 
+    def on_validation_epoch_start(self) -> None:
+        self._validation.clear()
+
     def validation_step(self, batch: Batch, _index: int) -> None:
-        for key, values in self.validate(batch).items():
+        for key, values in (self.stage.validate or self.validate)(batch).items():
             total, count = self._validation.get(key, (torch.zeros((), dtype=torch.float64), 0))
             self._validation[key] = total + values.double().sum().cpu(), count + len(values)
 
     def on_validation_epoch_end(self) -> None:
-        for key, (total, count) in self._validation.items():
-            pair = torch.tensor(
-                [float(total), float(count)], dtype=torch.float64, device=self.device
-            )
-            total, count = self.trainer.strategy.reduce(pair, reduce_op="sum").tolist()
-            self.log(f"val/{key}", total / count)
-        self._validation.clear()
+        """Log the mean over all data of all ranks, whatever each rank has seen."""
+        own = {key: (float(total), count) for key, (total, count) in self._validation.items()}
+        parts: list[Any] = [own]
+        if self.trainer.world_size > 1:
+            parts = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(parts, own)
+        for key in dict.fromkeys(key for part in parts for key in part):
+            seen = [part[key] for part in parts if key in part]
+            mean = sum(total for total, _ in seen) / sum(count for _, count in seen)
+            self.log(f"val/{key}", mean, sync_dist=True)  # equal on every rank already
 
     def configure_optimizers(self) -> Any:
         stage = self.stage
         parameters = [p for p in stage.module.parameters() if p.requires_grad]
         optimizer = (stage.optimizer or adam)(parameters)
-        total, factor = float(self.trainer.estimated_stepping_batches), DECAYS[stage.decay]
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: factor(step / total))
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _rate(self, step: int) -> float:
+        """The factor on the learning rate at an optimizer step of the current stage."""
+        factor = LR_SCHEDULES[self.stage.lr_schedule]
+        return factor(step / self.stage_steps()) if step else factor(0.0)
+
+    def stage_steps(self) -> float:
+        """How many optimizer steps the current stage takes; only once training has begun."""
+        total = float(self.trainer.estimated_stepping_batches)
+        return min(total, self.stage.max_steps or math.inf)
 
 
 class GenerativeModel(Trainable):

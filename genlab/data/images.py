@@ -42,6 +42,7 @@ class IdxImages(Source):
 
     def __init__(self, name: str) -> None:
         super().__init__(name, (1, 28, 28), levels=256, classes=10)
+        self._whole: dict[str, np.ndarray] = {}  # train and val share their file
 
     def files(self) -> tuple[str, ...]:
         return tuple(name for part in ("train", "t10k") for name in self._part(part))
@@ -49,8 +50,12 @@ class IdxImages(Source):
     def read(self, split: str) -> Arrays:
         images, labels = self._part("t10k" if split == "test" else "train")
         rows = MNIST_ROWS[split]
-        x, label = read_idx(verified(images))[rows], read_idx(verified(labels))[rows]
-        return Arrays(x[:, None], label)
+        return Arrays(self._idx(images)[rows][:, None], self._idx(labels)[rows])
+
+    def _idx(self, name: str) -> np.ndarray:
+        if name not in self._whole:
+            self._whole[name] = read_idx(verified(name))
+        return self._whole[name]
 
     def _part(self, part: str) -> tuple[str, str]:
         folder = f"{self.name}/{part}"

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 from genlab.contracts import UsageError
+from genlab.spelling import suggest
 
 
 def check_name(kind: str, name: str, among: Iterable[str]) -> None:
-    """Raise UsageError, naming the nearest choice, where ``name`` is not one of them."""
+    """Raise UsageError, naming the nearest choice or all of them, where ``name`` is none of them."""
     choices = list(among)
-    if name in choices:
-        return
-    near = difflib.get_close_matches(name, choices, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    raise UsageError(f"there is no {kind} {name!r}: {hint}choose one of {', '.join(choices)}")
+    if name not in choices:
+        raise UsageError(f"there is no {kind} {name!r}{suggest(name, choices)}")

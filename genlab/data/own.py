@@ -92,7 +92,7 @@ def _data(x: np.ndarray, where: str) -> np.ndarray:
             f"{where} has shape {x.shape}: expected (N, D), (N, H, W), (N, C, H, W) or (N, H, W, C) "
             "with 1 or 3 channels"
         )
-    return np.ascontiguousarray(x)
+    return x
 
 
 def _images_first(x: np.ndarray) -> np.ndarray:

@@ -37,7 +37,7 @@ class Preprocess(ABC):
 
     @abstractmethod
     def values(self, source: Source, split: str, epoch: int = 0) -> Tensor:
-        """(N, *shape): 0 or 1, or the level, as uint8; float32 on REAL."""
+        """(N, *shape): 0 or 1, or the level, as uint8; float32 on REAL. epoch: 0 but for training."""
 
     def log_scale(self, source: Source) -> float:
         """Sum over d of log σ_d (nats) of the standardisation."""
@@ -119,7 +119,7 @@ class Bernoulli(Preprocess):
     def values(self, source: Source, split: str, epoch: int = 0) -> Tensor:
         level = torch.from_numpy(source.arrays(split).x)
         assert source.levels is not None
-        stream = generator("bernoulli", self.seed, split, epoch if split == "train" else 0)
+        stream = generator("bernoulli", self.seed, split, epoch)
         # u is uniform on 0 … levels - 2, so u < k with probability k / (levels - 1), exactly
         u = torch.empty_like(level).random_(0, source.levels - 1, generator=stream)
         return u.lt_(level)

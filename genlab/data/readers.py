@@ -41,21 +41,15 @@ def read_idx(path: Path) -> np.ndarray:
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
     """All arrays of an .npz file. Python objects in it are refused, never unpickled."""
-    arrays: dict[str, np.ndarray] = {}
-    name = ""
+    if not zipfile.is_zipfile(path):
+        raise DataError(f"{path} is no complete .npz file: write it with np.savez(path, x=…)")
     try:
         with np.load(path, allow_pickle=False) as file:
-            for name in file.files:
-                arrays[name] = file[name]
+            return {name: file[name] for name in file.files}
     except _BROKEN as error:
-        if "allow_pickle" in str(error) and name:
-            raise DataError(
-                f"array {name!r} of {path} holds Python objects: save it as numbers"
-            ) from error
+        if "allow_pickle" in str(error):
+            raise DataError(f"{path} holds Python objects: save its arrays as numbers") from error
         raise DataError(f"{path} is no complete .npz file: write or fetch it again") from error
-    except AttributeError as error:  # np.load returns a bare array for .npy
-        raise DataError(f"{path} holds one bare array: save it with np.savez(path, x=…)") from error
-    return arrays
 
 
 def unpack(arrays: dict[str, np.ndarray], name: str) -> np.ndarray:

@@ -47,7 +47,9 @@ class Source(ABC):
         """The split "train", "val" or "test", read once. Not to be written to."""
         check_split(split)
         if split not in self._read:
-            self._read[split] = self.read(split)
+            x, label = self.read(split)
+            # rows side by side in memory: gathering a batch of other rows is 30 times slower
+            self._read[split] = Arrays(np.ascontiguousarray(x), label)
         return self._read[split]
 
 

@@ -88,6 +88,28 @@ class SafeCheckpointIO(TorchCheckpointIO):
         return load_checkpoint(Path(path))
 
 
+class EndOfStage(Callback):
+    """Ends a stage after its steps.
+
+    Lightning's own ``max_steps`` miscounts epochs when it resumes at the end of one.
+    """
+
+    def __init__(self, stage: Stage) -> None:
+        self.steps = stage.max_steps
+
+    def on_train_start(self, trainer: Trainer, module: Any) -> None:
+        self._end_if_reached(trainer)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, module: Any, outputs: Any, batch: Any, index: int
+    ) -> None:
+        self._end_if_reached(trainer)
+
+    def _end_if_reached(self, trainer: Trainer) -> None:
+        if self.steps is not None and trainer.global_step >= self.steps:
+            trainer.should_stop = True
+
+
 class Checkpoints(Callback):
     """Keeps the last and the best weights of one stage, and ends it when its patience is over.
 
@@ -133,7 +155,10 @@ class Checkpoints(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, module: Any, outputs: Any, batch: Any, index: int
     ) -> None:
-        if (index + 1) % EVERY == 0 and not trainer.is_last_batch and self._is_due(trainer):
+        between_steps = trainer.fit_loop._should_accumulate()  # a partial gradient would be lost
+        if (index + 1) % EVERY or trainer.is_last_batch or between_steps:
+            return
+        if self._is_due(trainer):
             self._save(trainer, "last")
 
     def _is_due(self, trainer: Trainer) -> bool:

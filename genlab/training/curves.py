@@ -42,7 +42,7 @@ class Curves(Callback):
         self._before = rows_before(self.run.curves, self.stage, trainer.global_step)
         self._rows.clear()
         self._losses.clear()
-        total = int(trainer.estimated_stepping_batches)
+        total = int(module.stage_steps())
         self._bar = progress(self.title, total, trainer.global_step)
         self._advance = self._bar.__enter__() if trainer.is_global_zero else _silent
 
@@ -61,6 +61,9 @@ class Curves(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, module: Any) -> None:
         self._add(trainer, "lr", trainer.optimizers[0].param_groups[0]["lr"])
+
+    def on_save_checkpoint(self, trainer: Trainer, module: Any, checkpoint: dict[str, Any]) -> None:
+        """What a checkpoint has seen, the file holds."""
         if trainer.is_global_zero:
             write_text(self.run.curves, _csv([HEADER, *self._before, *self._rows]))
 

@@ -9,13 +9,13 @@ import torch
 from pytorch_lightning import Callback
 from pytorch_lightning.callbacks import EMAWeightAveraging
 from pytorch_lightning.utilities import rank_zero_only
-from torch import Tensor
 
 from genlab import randomness
-from genlab.contracts import DataModule, Stage, Trainable, UsageError
+from genlab.contracts import Batch, DataModule, Stage, Trainable, UsageError
 from genlab.runs import RunDirectory, write_json
 from genlab.training.checkpoints import (
     Checkpoints,
+    EndOfStage,
     SafeCheckpointIO,
     load_checkpoint,
     load_weights,
@@ -25,6 +25,7 @@ from genlab.training.heartbeat import Heartbeat
 from genlab.training.randomness import KeyedRandomness
 from genlab.training.settings import TrainerSettings
 
+EPOCHS = 100  # of a stage that names neither epochs nor steps
 BEGIN_ROWS = 10_000  # a data-dependent initialisation sees at most this many training data
 
 
@@ -43,13 +44,13 @@ def fit(
 
     A stage that was interrupted goes on at its last checkpoint, bit-identically on the CPU.
     """
-    data.shuffle_seed = randomness.key("shuffle", seed) >> 32
+    data.shuffle_seed = seed
     for number, stage in enumerate(stages, 1):
         if not run.finished(stage.name).is_file():
             title = f"stage {number}/{len(stages)} {stage.name}"
             _fit_stage(model, data, stage, run, settings, seed, title, callbacks, logger)
         restore(model, run, stage.name)
-    model.requires_grad_(True).eval()
+    model.eval()
 
 
 def restore(model: Trainable, run: RunDirectory, stage: str) -> str:
@@ -81,10 +82,10 @@ def _fit_stage(
             *callbacks,
             Curves(run, stage.name, title),
             Heartbeat(run, stage.name),
+            EndOfStage(stage),
             Checkpoints(run, stage, settings.checkpoint_minutes),
         ],
-        max_epochs=stage.max_epochs,
-        max_steps=stage.max_steps,
+        max_epochs=_epochs(stage),
         logger=logger,
         plugins=[SafeCheckpointIO()],
         gradient_clip_val=settings.gradient_clip_val,
@@ -100,13 +101,20 @@ def _fit_stage(
     _mark_finished(run, stage, trainer.world_size, trainer.global_step)
 
 
-def first_rows(data: DataModule) -> Tensor:
-    """x: (N, *shape) of at most BEGIN_ROWS training data, spread evenly over the set."""
+def _epochs(stage: Stage) -> int:
+    """For the Trainer: -1 where steps alone end the stage."""
+    if stage.max_epochs is not None:
+        return stage.max_epochs
+    return EPOCHS if stage.max_steps is None else -1
+
+
+def first_rows(data: DataModule) -> Batch:
+    """At most BEGIN_ROWS training data, spread evenly over the set."""
     data.prepare_data()
     data.setup("fit")
     dataset = data.dataset("train")
     step = -(-len(dataset) // BEGIN_ROWS)
-    return dataset[torch.arange(0, len(dataset), step)].x
+    return dataset[torch.arange(0, len(dataset), step)]
 
 
 def _averaging(stage: Stage) -> list[Callback]:

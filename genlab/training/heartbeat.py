@@ -26,6 +26,6 @@ class Heartbeat(Callback):
         if now < self._due or not trainer.is_global_zero:
             return
         self._due = now + SECONDS
-        total = int(trainer.estimated_stepping_batches)
+        total = int(module.stage_steps())
         progress = {"stage": self.stage, "step": trainer.global_step, "steps": total}
         self.run.update(progress=progress)

@@ -65,9 +65,10 @@ class TrainerSettings:
 
     def trainer(self, callbacks: Sequence[Callback], **options: Any) -> Trainer:
         """A fresh Trainer that says nothing of its own: progress and records are genlab's."""
-        logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+        for name in ("pytorch_lightning", "lightning_fabric"):
+            logging.getLogger(name).setLevel(logging.ERROR)
         torch.set_num_threads(self.choose_threads())
-        options: dict[str, Any] = {"logger": False} | options
+        options.setdefault("logger", False)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*GPU available but not used.*")  # chosen on purpose
             return Trainer(

@@ -8,10 +8,10 @@ from typing import Any, get_type_hints
 
 from genlab.components import build, coerce, is_component
 from genlab.contracts import Stage, Trainable, UsageError
-from genlab.contracts.training import DECAYS
+from genlab.contracts.training import LR_SCHEDULES
 from genlab.spelling import suggest
 
-OPTIONS = ("optimizer", "max_epochs", "max_steps", "decay", "ema", "patience")
+OPTIONS = ("optimizer", "max_epochs", "max_steps", "lr_schedule", "ema", "patience")
 
 
 def resolve_stages(
@@ -19,8 +19,7 @@ def resolve_stages(
 ) -> list[Stage]:
     """The model's stages with the configuration's changes.
 
-    optimizer: the run's, which takes the place of every stage's own; ``stages.<name>.optimizer`` is
-    stronger still.
+    optimizer: the run's, for stages that name none; ``stages.<name>.optimizer`` is stronger than both.
     Raises UsageError for an unknown stage, an unknown option or a value out of range.
     """
     own = list(model.stages())
@@ -30,6 +29,11 @@ def resolve_stages(
             raise UsageError(
                 f"stages.{name}: {type(model).__name__} has no stage {name!r}{suggest(name, names)}"
             )
+    if optimizer is not None and all(stage.optimizer is not None for stage in own):
+        raise UsageError(
+            f"optimizer=…: every stage of {type(model).__name__} names its own: "
+            f"set stages.{names[0]}.optimizer instead"
+        )
     return [_changed(stage, changes.get(stage.name) or {}, optimizer) for stage in own]
 
 
@@ -38,7 +42,7 @@ def _changed(
 ) -> Stage:
     where = f"stages.{stage.name}"
     hints = _hints()
-    values: dict[str, Any] = {"optimizer": optimizer} if optimizer is not None else {}
+    values: dict[str, Any] = {"optimizer": stage.optimizer or optimizer}
     for key, value in change.items():
         if key not in OPTIONS:
             raise UsageError(f"{where}.{key}: a stage has no option {key!r}{suggest(key, OPTIONS)}")
@@ -62,17 +66,12 @@ def _hints() -> dict[str, Any]:
 
 
 def _require_sane(stage: Stage, where: str) -> None:
-    if stage.max_epochs < 1:
-        raise UsageError(f"{where}.max_epochs={stage.max_epochs} must be at least 1")
-    if stage.max_steps < 1 and stage.max_steps != -1:
-        raise UsageError(
-            f"{where}.max_steps={stage.max_steps} must be at least 1, or -1 for no limit"
-        )
-    if stage.decay not in DECAYS:
-        raise UsageError(f"{where}.decay={stage.decay}: expected {' or '.join(DECAYS)}")
-    if stage.patience is not None and stage.patience < 1:
-        raise UsageError(
-            f"{where}.patience={stage.patience} must be at least 1, or null for no limit"
-        )
+    for key in ("max_epochs", "max_steps", "patience"):
+        value = getattr(stage, key)
+        if value is not None and value < 1:
+            raise UsageError(f"{where}.{key}={value} must be at least 1, or null for no limit")
+    if stage.lr_schedule not in LR_SCHEDULES:
+        known = " or ".join(LR_SCHEDULES)
+        raise UsageError(f"{where}.lr_schedule={stage.lr_schedule}: expected {known}")
     if not 0 <= stage.ema < 1:
         raise UsageError(f"{where}.ema={stage.ema} must be in [0, 1)")

@@ -1,1 +1,20 @@
+"""Diffusion models: schedule, denoiser and sampler are separate objects; ``model`` puts them together."""
 
+from genlab.models.diffusion.denoisers import Denoiser
+from genlab.models.diffusion.model import Diffusion
+from genlab.models.diffusion.networks import Dense
+from genlab.models.diffusion.samplers import DDIM, Ancestral, Sampler
+from genlab.models.diffusion.schedules import Cosine, Linear, LogLinear, Schedule
+
+__all__ = [
+    "DDIM",
+    "Ancestral",
+    "Cosine",
+    "Denoiser",
+    "Dense",
+    "Diffusion",
+    "Linear",
+    "LogLinear",
+    "Sampler",
+    "Schedule",
+]

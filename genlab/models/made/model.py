@@ -88,22 +88,13 @@ class MADE(GenerativeModel, HasLikelihood, Completes, HasFigures):
     # ------------------------------------------------------------------------------------- training
 
     def stages(self) -> Sequence[Stage]:
-        return (
-            Stage(
-                "fit",
-                self,
-                self.loss,
-                max_epochs=100,
-                decay="cosine",
-                patience=10,
-                begin=self.begin,
-            ),
-        )
+        fit = Stage("fit", self, self.loss, lr_schedule="cosine", patience=20, begin=self.begin)
+        return (fit,)
 
-    def begin(self, x: Tensor) -> None:
-        """Start from the independent model: output biases are the marginals of x: (N, *shape)."""
+    def begin(self, batch: Batch) -> None:
+        """Start from the independent model: output biases are the marginals of the data."""
         with torch.no_grad():
-            self.network.bias.copy_(self.head.marginal(x.flatten(1)))
+            self.network.bias.copy_(self.head.marginal(batch.x.flatten(1)))
 
     def loss(self, batch: Batch) -> Tensor:
         """Mean negative log-likelihood (nats) under one of the orderings, drawn anew for each batch."""

@@ -1,0 +1,168 @@
+"""A small U-Net for images that also sees a scalar, such as the log-SNR of a diffusion.
+
+Resolutions are halved and doubled again, with a skip connection from each block on the way down to its
+partner on the way up (Ronneberger, Fischer, Brox 2015, "U-Net", arXiv 1505.04597; with time embedding
+and attention as in Ho, Jain, Abbeel 2020, "Denoising Diffusion Probabilistic Models", arXiv 2006.11239).
+Each residual block is h + f(h): GroupNorm, SiLU, convolution, twice, normalisation first (He et al.
+2016, "Identity Mappings in Deep Residual Networks", arXiv 1603.05027). The last convolution of each
+block and of the network are zero at initialisation, so that a block starts as the identity and the
+network as zero.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from genlab.contracts import UnsupportedData, UsageError
+from genlab.nn.embedding import FourierFeatures
+
+M = TypeVar("M", bound=nn.Module)
+
+
+class UNet(nn.Module):
+    """x: (B, C, H, W) and u: (B,) to (B, C, H, W, outputs).
+
+    shape: (C, H, W); H and W must survive the halvings, else UsageError says which sizes do.
+    channels: of each resolution; one halving between two entries.
+    blocks: residual blocks per resolution. attention: heights of feature maps that get self-attention.
+    space_to_depth: treat 2x2 patches as channels, which makes the network about 4 times cheaper.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        outputs: int = 1,
+        channels: tuple[int, ...] = (32, 64),
+        blocks: int = 1,
+        attention: tuple[int, ...] = (),
+        dropout: float = 0.0,
+        space_to_depth: bool = False,
+    ) -> None:
+        super().__init__()
+        self.patch = 2 if space_to_depth else 1
+        height = _check_sizes(shape, self.patch * 2 ** (len(channels) - 1)) // self.patch
+        self.outputs, inner = outputs, shape[0] * self.patch**2
+        width = 4 * channels[0]
+        self.embed = nn.Sequential(
+            features := FourierFeatures(), nn.Linear(features.features, width), nn.SiLU()
+        )
+        self.enter = nn.Conv2d(inner, channels[0], 3, padding=1)
+
+        def block(before: int, after: int) -> Block:
+            return Block(before, after, width, dropout, height in attention)
+
+        self.down, self.up = nn.ModuleList(), nn.ModuleList()
+        c, skips = channels[0], [channels[0]]
+        for level, after in enumerate(channels):
+            if level:
+                self.down.append(nn.Conv2d(c, c, 3, stride=2, padding=1))
+                skips.append(c)
+                height //= 2
+            for _ in range(blocks):
+                self.down.append(block(c, after))
+                skips.append(c := after)
+        self.middle = block(c, c)
+        for level, after in reversed(list(enumerate(channels))):
+            for _ in range(blocks + 1):
+                self.up.append(block(c + skips.pop(), after))
+                c = after
+            if level:
+                self.up.append(Upsample(c))
+                height *= 2
+        self.leave = nn.Sequential(
+            norm(c), nn.SiLU(), zeroed(nn.Conv2d(c, inner * outputs, 3, padding=1))
+        )
+
+    def forward(self, x: Tensor, u: Tensor) -> Tensor:
+        e = self.embed(u)
+        h = self.enter(F.pixel_unshuffle(x, self.patch))
+        skips = [h]
+        for layer in self.down:
+            h = layer(h, e) if isinstance(layer, Block) else layer(h)
+            skips.append(h)
+        h = self.middle(h, e)
+        for layer in self.up:
+            h = layer(torch.cat([h, skips.pop()], 1), e) if isinstance(layer, Block) else layer(h)
+        h = F.pixel_shuffle(self.leave(h), self.patch)
+        return h.unflatten(1, (x.shape[1], self.outputs)).movedim(2, -1)
+
+
+class Block(nn.Module):
+    """A residual block that is told the embedding e: (B, width), with attention where asked for."""
+
+    def __init__(self, before: int, after: int, width: int, dropout: float, attends: bool) -> None:
+        super().__init__()
+        self.skip = nn.Identity() if before == after else nn.Conv2d(before, after, 1)
+        self.first = nn.Sequential(norm(before), nn.SiLU(), nn.Conv2d(before, after, 3, padding=1))
+        self.shift = nn.Linear(width, after)
+        self.second = nn.Sequential(
+            norm(after),
+            nn.SiLU(),
+            nn.Dropout(dropout),
+            zeroed(nn.Conv2d(after, after, 3, padding=1)),
+        )
+        self.attention = Attention(after) if attends else nn.Identity()
+
+    def forward(self, h: Tensor, e: Tensor) -> Tensor:
+        inner = self.first(h) + self.shift(e)[..., None, None]
+        return self.attention(self.skip(h) + self.second(inner))
+
+
+class Attention(nn.Module):
+    """h + self-attention among the pixels of h: (B, C, H, W), one head per 32 channels."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.heads = max(1, channels // 32)
+        self.norm, self.qkv = norm(channels), nn.Conv2d(channels, 3 * channels, 1)
+        self.out = zeroed(nn.Conv2d(channels, channels, 1))
+
+    def forward(self, h: Tensor) -> Tensor:
+        qkv = self.qkv(self.norm(h)).flatten(2).unflatten(1, (3, self.heads, -1))
+        q, k, v = qkv.transpose(-1, -2).unbind(1)
+        mixed = F.scaled_dot_product_attention(q, k, v)
+        return h + self.out(mixed.transpose(-1, -2).reshape(h.shape))
+
+
+class Upsample(nn.Module):
+    """Twice the height and width: nearest neighbours, then a convolution."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.smooth = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, h: Tensor) -> Tensor:
+        return self.smooth(F.interpolate(h, scale_factor=2.0, mode="nearest"))
+
+
+def norm(channels: int) -> nn.GroupNorm:
+    """Group normalisation with up to 8 groups, as many as divide the channels."""
+    return nn.GroupNorm(math.gcd(8, channels), channels)
+
+
+def zeroed(layer: M) -> M:
+    """The layer with zero weights and biases."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
+
+
+def _check_sizes(shape: tuple[int, ...], multiple: int) -> int:
+    """The height, if height and width are multiples of ``multiple``."""
+    if len(shape) != 3:
+        raise UnsupportedData(
+            f"a U-Net needs images (C, H, W), not data of shape {shape}; use an MLP for these"
+        )
+    if any(n % multiple for n in shape[1:]):
+        below, above = max(1, min(shape[1:]) // multiple), max(shape[1:]) // multiple + 1
+        raise UsageError(
+            f"this U-Net divides images by {multiple}, which {shape[1]}x{shape[2]} does not allow; "
+            f"sizes that work: {', '.join(str(multiple * n) for n in range(below, above + 1))}; "
+            "or give fewer channels=(…), which makes fewer halvings"
+        )
+    return shape[1]

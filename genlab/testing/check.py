@@ -1,0 +1,82 @@
+"""A check: a promise of the contracts, and the sentence that an author reads when it is not kept."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from genlab.testing.ambient import ambient
+from genlab.testing.report import Result, Status
+from genlab.testing.subject import Subject
+
+
+class Fault(Exception):
+    """The model does not keep its promise; the text says by how much, or where."""
+
+
+class Skip(Exception):
+    """The check does not apply to this model or space; the text says why."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """name: as reported. wrong: what is wrong with a model that fails. needs: the capability tested.
+
+    enumerable: whether the check needs every state of the space.
+    """
+
+    name: str
+    wrong: str
+    test: Callable[[Any], None]  # the subject is of the capability that is needed
+    needs: type = object
+    enumerable: bool = False
+
+    def applies(self, subject: Subject) -> bool:
+        return isinstance(subject.model, self.needs)
+
+    def run(self, subject: Subject) -> Result:
+        """The result of one run, on a random state of its own and without gradients, as evaluation is."""
+        start = time.perf_counter()
+        status, message = self._outcome(subject)
+        seconds = time.perf_counter() - start
+        return Result(self.name, subject.space.title, status, seconds, message)
+
+    def _outcome(self, subject: Subject) -> tuple[Status, str]:
+        if self.enumerable and not subject.space.enumerable:
+            return Status.SKIPPED, "the space is too large to be enumerated"
+        try:
+            with torch.no_grad(), ambient("check", subject.seed, self.name):
+                self.test(subject)
+        except Skip as reason:
+            return Status.SKIPPED, str(reason)
+        except Fault as fault:
+            return Status.FAILED, f"{self.wrong} ({fault})"
+        except Exception as error:
+            return Status.FAILED, f"{self.wrong} ({describe(error)})"
+        return Status.PASSED, ""
+
+
+def check(
+    wrong: str, *, needs: type = object, enumerable: bool = False
+) -> Callable[[Callable[[Any], None]], Check]:
+    """Make a check of a function that raises Fault; its name becomes the name of the check."""
+    return lambda test: Check(test.__name__, wrong, test, needs, enumerable)  # type: ignore[attr-defined]
+
+
+def expect(promise: bool | torch.Tensor, fault: str) -> None:
+    """Raise Fault unless the promise is kept."""
+    if not promise:
+        raise Fault(fault)
+
+
+def describe(error: Exception) -> str:
+    """Type, text and place of an error that nobody expected."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}: {error}{place}"

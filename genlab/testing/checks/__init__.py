@@ -1,0 +1,37 @@
+"""The checks, a file for each idea. A function made a check in one of these files is in the suite."""
+
+from genlab.testing.check import Check
+from genlab.testing.checks import (
+    batches,
+    completion,
+    energy,
+    figures,
+    labels,
+    latent,
+    learning,
+    likelihood,
+    randomness,
+    sampling,
+    state,
+    weights,
+)
+
+CHECKS: tuple[Check, ...] = tuple(
+    value
+    for file in (
+        learning,
+        sampling,
+        likelihood,
+        weights,
+        batches,
+        energy,
+        completion,
+        latent,
+        figures,
+        labels,
+        randomness,
+        state,
+    )
+    for value in vars(file).values()
+    if isinstance(value, Check)
+)

@@ -1,0 +1,79 @@
+"""Random state: what is drawn comes from the generator that was handed in, and from nowhere else.
+
+Evaluation draws block b with a generator of its own, so that numbers do not depend on how the work is
+divided. A model that uses a global generator breaks this, and the reproducibility of everything after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genlab.contracts import (
+    Completes,
+    HasFigures,
+    HasImportanceWeights,
+    HasLikelihood,
+    Images,
+    Plane,
+)
+from genlab.testing.ambient import ambient, fingerprint
+from genlab.testing.check import check, expect
+from genlab.testing.checks.evidence import evidence_for
+from genlab.testing.subject import Subject
+
+WRONG = "{} must draw from its generator alone, not from torch's, NumPy's or Python's global one"
+
+
+@check(WRONG.format("sample"))
+def sample_leaves_global_randomness_alone(s: Subject) -> None:
+    _expect_alone(lambda: s.model.sample(16, generator=s.generator("ambient")))
+
+
+@check(WRONG.format("log_likelihood"), needs=HasLikelihood)
+def log_likelihood_leaves_global_randomness_alone(s: Subject) -> None:
+    _expect_alone(lambda: s.likelihood(s.distinct(16), "ambient").nats)
+
+
+@check(WRONG.format("log_weights"), needs=HasImportanceWeights)
+def log_weights_leaves_global_randomness_alone(s: Subject) -> None:
+    x = s.distinct(16)
+    _expect_alone(lambda: s.model.log_weights(x.clone(), 3, generator=s.generator("ambient")))
+
+
+@check(WRONG.format("complete"), needs=Completes)
+def complete_leaves_global_randomness_alone(s: Subject) -> None:
+    for evidence in evidence_for(s):
+        _expect_alone(lambda e=evidence: s.model.complete(e, 4, generator=s.generator("ambient")))
+
+
+@check(WRONG.format("figures"), needs=HasFigures)
+def figures_leaves_global_randomness_alone(s: Subject) -> None:
+    _expect_alone(lambda: _numbers(s.model.figures(s.data(8), generator=s.generator("ambient"))))
+
+
+def _expect_alone(call: Callable[[], Tensor]) -> None:
+    results = []
+    for seed in range(2):
+        with ambient("seed", seed):
+            before = fingerprint()
+            results.append(call())
+            expect(fingerprint() == before, "the state of a global generator changed")
+    a, b = results
+    expect(
+        a.shape == b.shape and torch.allclose(a, b, equal_nan=True),
+        "the result depends on the global seed",
+    )
+
+
+def _numbers(figures: Any) -> Tensor:
+    """All numbers of some figures."""
+    contents = [figure.content for figure in figures]
+    parts = [
+        c.pixels if isinstance(c, Images) else c.points if isinstance(c, Plane) else c.values
+        for c in contents
+    ]
+    return torch.cat([torch.zeros(1), *(part.flatten().float() for part in parts)])

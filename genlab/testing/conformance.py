@@ -1,0 +1,74 @@
+"""The conformance suite: does a model keep what its base classes promise?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from genlab.contracts import DataSpec, UnsupportedData
+from genlab.testing.check import describe
+from genlab.testing.checks import CHECKS
+from genlab.testing.report import Report, Result, Status
+from genlab.testing.spaces import SMALL, space_of
+from genlab.testing.subject import Build, Subject
+
+TRAIN = "model_can_be_built_and_trained"
+
+
+def check_model(
+    build: Build,
+    *,
+    spec: DataSpec | None = None,
+    seed: int = 0,
+    train_steps: int = 600,
+    draws: int = 20_000,
+) -> Report:
+    """Build and train a model on small spaces and check what the base classes of its class promise.
+
+    build: makes the model of a spec: the class itself, or ``lambda spec: Model(spec, hidden=16)``.
+    spec: the only data to try; by default the smallest space of each support that the model takes. One
+    that is too large to be enumerated is tested for what needs no enumeration.
+    draws: samples that are compared with probabilities.
+    The same arguments give the same verdicts. Raises nothing of the model's own: see the report.
+    """
+    candidates = [(spec,)] if spec is not None else list(SMALL.values())
+    names, results = [], []
+    for specs in candidates:
+        name, found = _check(build, specs, seed, train_steps, draws)
+        names.append(name)
+        results += found
+    return Report(next(filter(None, names), _name(build)), tuple(results))
+
+
+def assert_conforms(build: Build, **options: object) -> None:
+    """``check_model`` for a test: AssertionError names every failed check and says what is wrong."""
+    check_model(build, **options).raise_if_failed()  # type: ignore[arg-type]
+
+
+def _check(
+    build: Build, specs: Iterable[DataSpec], seed: int, train_steps: int, draws: int
+) -> tuple[str, list[Result]]:
+    """All checks on the first of these spaces that the model takes, and the name of its class."""
+    start = time.perf_counter()
+
+    def prepared(status: Status, message: str = "") -> Result:
+        return Result(TRAIN, space.title, status, time.perf_counter() - start, message)
+
+    refusal: Result | None = None
+    for spec in specs:
+        space = space_of(spec)
+        try:
+            subject = Subject.trained(build, space, seed=seed, steps=train_steps, draws=draws)
+        except UnsupportedData as reason:
+            refusal = prepared(Status.SKIPPED, str(reason))
+        except Exception as error:
+            return "", [prepared(Status.FAILED, describe(error))]
+        else:
+            checks = [check for check in CHECKS if check.applies(subject)]
+            results = [prepared(Status.PASSED), *(check.run(subject) for check in checks)]
+            return type(subject.model).__name__, results
+    return "", [refusal] if refusal else []
+
+
+def _name(build: Build) -> str:
+    return getattr(build, "__name__", type(build).__name__)

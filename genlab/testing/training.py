@@ -1,0 +1,136 @@
+"""Training a model briefly on skewed data, and what was seen of its gradients on the way."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, Trainer
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from genlab import randomness
+from genlab.contracts import Batch, BatchSource, DataModule, DataSpec, Stage, Trainable
+from genlab.testing.ambient import ambient
+from genlab.testing.spaces import Space
+
+ROWS = 4096
+BATCH = 128
+
+
+class Rows:
+    """A data set in memory."""
+
+    def __init__(self, x: Tensor, label: Tensor | None) -> None:
+        self.x, self.label = x, label
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, rows: Tensor) -> Batch:
+        return Batch(self.x[rows], None if self.label is None else self.label[rows], rows)
+
+
+class SkewedData(DataModule):
+    """Draws of a space's skewed distribution. Labels, where the spec has classes, tell the prototypes."""
+
+    def __init__(self, space: Space, seed: int) -> None:
+        super().__init__(BATCH)
+        self.space, self.seed = space, seed
+        self.shuffle_seed = randomness.key("shuffle", seed) >> 32
+
+    @property
+    def spec(self) -> DataSpec:
+        return self.space.spec
+
+    def dataset(self, split: str) -> BatchSource:
+        x, which = self.space.draw(ROWS, randomness.generator("data", self.seed, split))
+        return Rows(x, which % self.spec.classes if self.spec.classes else None)
+
+
+def quick_adam(parameters: Iterable[nn.Parameter]) -> Optimizer:
+    """For stages that name no optimizer: the default learning rate is made for longer runs."""
+    return torch.optim.Adam(parameters, lr=1e-2)
+
+
+def train(model: Trainable, space: Space, *, steps: int, seed: int) -> list[str]:
+    """Fit every stage for at most ``steps`` steps; leave the model in eval mode.
+
+    What a run may change is changed or left out: a stage's decay is kept, its averaging is not.
+    Returns the parameters that no gradient reached, each as "stage: name".
+    """
+    data = SkewedData(space, seed)
+    silent: list[str] = []
+    for stage in model.stages():
+        silent += [f"{stage.name}: {name}" for name in _fit(model, stage, data, steps, seed)]
+    model.eval()
+    return silent
+
+
+def _fit(model: Trainable, stage: Stage, data: SkewedData, steps: int, seed: int) -> list[str]:
+    steps = min(steps, stage.max_steps or steps)
+    model.enter(replace(stage, optimizer=stage.optimizer or quick_adam, max_steps=steps))
+    if stage.begin is not None:
+        with ambient("begin", seed, stage.name):
+            stage.begin(data.dataset("train")[torch.arange(ROWS)])
+    watch = _Watch(stage, seed)
+    with ambient("fit", seed, stage.name), _quiet():
+        _trainer(watch, steps).fit(model, datamodule=data)
+    return watch.silent()
+
+
+class _Watch(Callback):
+    """Keys the randomness of every step, and remembers which parameters a gradient has reached."""
+
+    def __init__(self, stage: Stage, seed: int) -> None:
+        self.stage, self.seed = stage, seed
+        trained = stage.module.named_parameters()
+        self.waiting = {name: p for name, p in trained if p.requires_grad}
+
+    def on_train_batch_start(self, trainer: Trainer, *_: Any) -> None:
+        randomness.reseed("step", self.seed, self.stage.name, trainer.global_step)
+
+    def on_after_backward(self, *_: Any) -> None:
+        reached = [name for name, p in self.waiting.items() if p.grad is not None and p.grad.any()]
+        for name in reached:
+            del self.waiting[name]
+
+    def silent(self) -> list[str]:
+        return list(self.waiting)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """What Lightning would remark is on purpose, but for one question it asks of torch itself."""
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*GPU available but not used.*")
+        warnings.filterwarnings(
+            "ignore", ".*in eval mode at the start of training.*"
+        )  # the frozen rest
+        warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)
+        yield
+
+
+def _trainer(watch: _Watch, steps: int) -> Trainer:
+    """A trainer on this process and the CPU, which validates nothing and writes nothing."""
+    return Trainer(
+        accelerator="cpu",
+        devices=1,
+        max_epochs=-1,
+        max_steps=steps,
+        limit_val_batches=0,
+        callbacks=[watch],
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+    )

@@ -1,0 +1,192 @@
+"""Bad input: one line that says what was given and what to type, the right exit code, nothing half done."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from genlab.cli.main import main
+
+QUICK = ["stages.fit.max_epochs=1", "model.hidden=[8]", "evaluate=[]", "gallery=false"]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    assert main(["train", *QUICK, f"folder={folder}"]) == 0
+    return next(folder.iterdir())
+
+
+@pytest.fixture
+def run(trained, tmp_path) -> Path:
+    return Path(shutil.copytree(trained, tmp_path / "run"))
+
+
+def refused(capsys, *words: str, code: int = 2) -> str:
+    """The one line on stderr."""
+    assert main(list(words)) == code
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("model=mde", "did you mean 'made'?"),
+        ("data=digit_binary", "did you mean 'digits_binary'?"),
+        ("+typo=1", "there is no key 'typo'"),
+        ("modl.hidden=1", "did you mean 'model'?"),
+        ("model.hiden=[3]", "did you mean 'hidden'?"),
+        ("model.lr=fast", "MADE has no parameter 'lr'"),
+        ("model.hidden=fast", "expected a list, each a whole number"),
+        ("model.dropout=much", "model.dropout=much: expected a number"),
+        ("model.activation=swish", "expected relu or softplus or tanh"),
+        ("optimizer.lr=0.1", "optimizer=adam"),
+        ("stages.fot.max_epochs=3", "did you mean 'fit'?"),
+        ("stages.fit.max_epoch=3", "did you mean 'max_epochs'?"),
+        ("stages.fit.max_epochs=-1", "must be at least 1"),
+        ("stages.fit.max_epochs=many", "expected a whole number or null"),
+        ("seed=-1", "expected a whole number"),
+        ("evaluate=[tst]", "expected some of train, val, test"),
+        ("trainer.devices=0", "must be at least 1"),
+        ("data.batch_size=0", "must be at least 1"),
+        ("model", "is not key=value"),
+        ("model.hidden=[1", "model.hidden=[1"),
+        ("model._target_=os.system", "is not a component of genlab"),
+        ("model.hidden=${oc.env:HOME}", "write the value itself"),
+    ],
+)
+def test_words(here, capsys, word, says):
+    assert says in refused(capsys, "train", word)
+    assert list(here.iterdir()) == [], "nothing is written"
+
+
+def test_optimizer_value_of_the_wrong_type(here, capsys):
+    assert "expected a number" in refused(capsys, "train", "optimizer=adam", "optimizer.lr=fast")
+
+
+def test_support_that_the_model_cannot_take(here, capsys):
+    line = refused(capsys, "train", "model=made", "data=toy2d")
+    assert "MADE takes BINARY or LEVELS data" in line
+    assert "data=digits_binary" in line
+    assert "data=toy2d," not in line
+    assert list(here.iterdir()) == []
+
+
+def test_run_that_is_not_there(here, capsys):
+    assert "no run directory at nowhere" in refused(capsys, "info", "nowhere")
+
+
+@pytest.mark.parametrize("verb", ["info", "evaluate"])
+def test_run_without_config(run, capsys, verb):
+    (run / "config.yaml").unlink()
+    assert "has no config.yaml" in refused(capsys, verb, str(run))
+
+
+def test_checkpoint_of_another_model(run, capsys):
+    path = run / "checkpoints" / "fit" / "best.ckpt"
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["state_dict"] = {"weight": torch.zeros(3)}
+    save(checkpoint, path)
+    assert "is a checkpoint of another model" in refused(capsys, "evaluate", str(run))
+
+
+class Payload:
+    """What a hostile checkpoint may carry: code that runs when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return (Path.touch, (self.path,))
+
+
+def test_checkpoint_with_a_pickle_payload(run, capsys):
+    path = run / "checkpoints" / "fit" / "best.ckpt"
+    save({"state_dict": Payload(run / "ran")}, path)
+    assert "holds pickled objects" in refused(capsys, "evaluate", str(run))
+    assert not (run / "ran").exists(), "the payload ran"
+
+
+def test_altered_checkpoint(run, capsys):
+    path = run / "checkpoints" / "fit" / "best.ckpt"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    assert "its checksum differs" in refused(capsys, "evaluate", str(run))
+
+
+def save(checkpoint: dict, path: Path) -> None:
+    """As a stranger would write it: no checksum beside it."""
+    path.with_name(path.name + ".sha256").unlink()
+    torch.save(checkpoint, path)
+
+
+def test_resuming_with_other_settings(run, capsys):
+    words = ["train", *QUICK, "seed=5", "--resume", str(run)]
+    assert "was made with another seed" in refused(capsys, *words)
+
+
+def test_evaluate_takes_the_model_from_the_run(run, capsys):
+    assert "is given by the run" in refused(capsys, "evaluate", str(run), "model.hidden=[3]")
+
+
+def test_truncated_data_file(here, capsys, monkeypatch):
+    folder = here / "store" / "mnist"
+    folder.mkdir(parents=True)
+    (folder / "train-images-idx3-ubyte.gz").write_bytes(b"\x1f\x8b\x08\x00")
+    monkeypatch.setenv("GENLAB_DATA", str(here / "store"))
+    line = refused(capsys, "train", "data=mnist", "model.hidden=[3]", code=2)
+    assert "train-images-idx3-ubyte.gz" in line
+
+
+def test_nan_loss_stops_and_keeps_the_last_good_checkpoint(here, capsys):
+    words = [
+        "stages.fit.max_epochs=30",
+        "optimizer=sgd",
+        "optimizer.lr=1e38",
+        "optimizer.momentum=0",
+        "evaluate=[]",
+        "gallery=false",
+    ]
+    line = refused(capsys, "train", *words, code=1)
+    assert "at step" in line or "after step" in line
+    (run,) = (here / "runs").iterdir()
+    assert '"status": "failed"' in (run / "run.json").read_text()
+    for path in run.glob("checkpoints/*/*.ckpt"):
+        state = torch.load(path, weights_only=True)["state_dict"]
+        assert all(v.isfinite().all() for v in state.values() if v.is_floating_point())
+
+
+def test_full_disk_keeps_the_previous_checkpoint(here, capsys, monkeypatch):
+    """A device without space fails at the flush: the file of the epoch before is still whole."""
+    from genlab.training import checkpoints
+
+    real = checkpoints.atomic
+    calls = []
+
+    def full_at_the_third(path):
+        if path.suffix == ".ckpt":
+            calls.append(path)
+        if len(calls) > 3 and path.suffix == ".ckpt":
+            raise OSError(28, "No space left on device")
+        return real(path)
+
+    monkeypatch.setattr(checkpoints, "atomic", full_at_the_third)
+    words = ["train", *QUICK[1:], "stages.fit.max_epochs=5"]
+    assert "No space left on device" in refused(capsys, *words, code=1)
+    (run,) = (here / "runs").iterdir()
+    for path in run.glob("checkpoints/*/*.ckpt"):
+        checkpoints.load_checkpoint(path)
+    assert (run / "checkpoints" / "fit" / "last.ckpt").is_file()
+    assert not list(run.rglob("*.tmp"))

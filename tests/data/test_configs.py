@@ -1,0 +1,54 @@
+"""Every configs/data/*.yaml builds a data module."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from genlab.data import ArrayData
+
+FOLDER = Path(__file__).parents[2] / "configs" / "data"
+FILES = sorted(FOLDER.glob("*.yaml"))
+
+VARIANTS = {
+    "debd": "fixed",
+    "digits": "17 levels",
+    "digits_binary": "threshold 8",
+    "fashion_mnist": "256 levels",
+    "mnist": "256 levels",
+    "mnist_binary": "fixed",
+    "mnist_dynamic": "dynamic",
+    "mnist_threshold": "threshold 128",
+    "nade_uci": "fixed",
+    "npz": "fixed",
+    "toy2d": "standardised",
+}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_config_builds_its_set_without_files(file, tmp_path, folder):
+    config = OmegaConf.load(file)
+    if file.stem == "npz":
+        np.savez(tmp_path / "mine.npz", x=np.eye(20, dtype=np.uint8))
+        config.path = str(tmp_path / "mine.npz")
+    data = instantiate(config)
+    assert isinstance(data, ArrayData)
+    assert data.spec.variant == VARIANTS[file.stem]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_config_begins_with_one_sentence(file):
+    first = file.read_text().splitlines()[0]
+    assert first.startswith("# ")
+    assert first.endswith(".")
+
+
+def test_no_config_is_missing():
+    assert [file.stem for file in FILES] == sorted(VARIANTS)
+
+
+def test_another_table_is_one_override():
+    config = OmegaConf.merge(OmegaConf.load(FOLDER / "debd.yaml"), {"name": "plants"})
+    assert instantiate(config).spec.shape == (69,)

@@ -1,0 +1,98 @@
+"""The loaders of the contracts, on data as they are."""
+
+from itertools import chain, islice
+
+import pytest
+import torch
+
+from genlab.contracts import Batch
+from genlab.contracts.loading import BatchSampler, Loader
+from genlab.data import Bernoulli, digits
+
+
+def rows_of(batches: list[Batch]) -> list[int]:
+    return [int(row) for batch in batches if batch.index is not None for row in batch.index]
+
+
+def loader(rank: int = 0, world: int = 1, shuffle: bool = True, epoch: int = 0) -> Loader:
+    dataset = digits().dataset("train")
+    sampler = BatchSampler(dataset, 64, shuffle, seed=0, rank=rank, world=world)
+    sampler.set_epoch(epoch)
+    return Loader(dataset, sampler)
+
+
+def test_every_row_comes_once_an_epoch_in_a_new_order():
+    data = digits(batch_size=64)
+    train = data.train_dataloader()
+    first = rows_of(list(train))
+    train.sampler.set_epoch(1)
+    second = rows_of(list(train))
+    assert sorted(first) == sorted(second) == list(range(1300))
+    assert first != second
+    assert len(train) == 21
+
+
+def test_validation_rows_come_in_order():
+    assert rows_of(list(digits().val_dataloader())) == list(range(200))
+
+
+def test_the_order_follows_the_shuffle_seed():
+    def order(seed: int) -> list[int]:
+        data = digits()
+        data.shuffle_seed = seed
+        return rows_of(list(data.train_dataloader()))
+
+    assert order(1) == order(1)
+    assert order(1) != order(2)
+
+
+@pytest.mark.parametrize("world", [2, 3, 7])
+def test_ranks_share_the_training_rows_evenly(world):
+    parts = [rows_of(list(loader(rank, world))) for rank in range(world)]
+    assert {len(part) for part in parts} == {-(-1300 // world)}
+    assert set().union(*parts) == set(range(1300))
+    assert sum(map(len, parts)) - 1300 < world  # at most one row a rank comes twice
+
+
+@pytest.mark.parametrize("world", [2, 3, 7])
+def test_ranks_see_each_evaluation_row_exactly_once(world):
+    parts = [rows_of(list(loader(rank, world, shuffle=False))) for rank in range(world)]
+    assert sorted(chain(*parts)) == list(range(1300))
+    lengths = [len(loader(rank, world, shuffle=False)) for rank in range(world)]
+    assert lengths == [-(-len(part) // 64) for part in parts]
+
+
+@pytest.mark.parametrize("position", [1, 7, 20])
+def test_a_resumed_loader_replays_exactly_the_rest(position):
+    whole = rows_of(list(loader(epoch=3)))
+    broken = loader(epoch=3)
+    seen = list(islice(broken, position))
+    resumed = loader(epoch=3)
+    resumed.load_state_dict(broken.state_dict())
+    rest = list(resumed)
+    assert rows_of(seen) + rows_of(rest) == whole
+    resumed.sampler.set_epoch(4)
+    assert sorted(rows_of(list(resumed))) == list(range(1300))
+
+
+def test_a_finished_epoch_resumes_at_the_next():
+    finished = loader()
+    assert len(list(finished)) == len(finished)
+    assert finished.state_dict() == {"position": 0}
+
+
+def test_an_abandoned_epoch_leaves_no_trace_in_the_next():
+    """As with limit_train_batches, where no epoch is ever finished."""
+    cut = loader()
+    for _ in range(3):
+        assert len(list(islice(cut, 5))) == 5
+        assert cut.state_dict() == {"position": 5}
+
+
+def test_the_sampler_tells_the_data_its_epoch():
+    data = digits(preprocess=Bernoulli())
+    train = data.train_dataloader()
+    train.sampler.set_epoch(2)
+    expected = data.dataset("train")
+    expected.set_epoch(2)
+    assert torch.equal(train.dataset.values, expected.values)

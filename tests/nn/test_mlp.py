@@ -1,0 +1,27 @@
+import pytest
+import torch
+
+from genlab.contracts import UsageError
+from genlab.nn.embedding import FourierFeatures
+from genlab.nn.mlp import MLP
+
+
+def test_layers_and_dropout_are_where_they_were_asked_for():
+    mlp = MLP(3, (5, 7), 2, activation="tanh", dropout=0.5)
+    assert [type(layer).__name__ for layer in mlp] == [
+        *["Linear", "Tanh", "Dropout"] * 2,
+        "Linear",
+    ]
+    assert mlp(torch.zeros(4, 3)).shape == (4, 2)
+
+
+def test_an_unknown_activation_is_answered_with_the_known_ones():
+    with pytest.raises(UsageError, match=r"'rleu'.*relu.*tanh"):
+        MLP(3, (5,), 2, activation="rleu")
+
+
+def test_fourier_features_are_sines_and_cosines_of_the_named_frequencies():
+    features = FourierFeatures(3, lowest=0.5, highest=2.0)
+    u = torch.tensor([0.3, -4.0])
+    phases = u[:, None] * torch.tensor([0.5, 1.0, 2.0])
+    torch.testing.assert_close(features(u), torch.cat([phases.sin(), phases.cos()], 1))

@@ -1,0 +1,602 @@
+"""Twins of the honest models with one fault each. None may pass, and the check that finds it is named.
+
+Concrete models are not subclassed anywhere else: here a subclass is the shortest way to say "the same
+model, but for this fault".
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F
+
+from genlab.contracts import (
+    Batch,
+    DataSpec,
+    Figure,
+    GenerativeModel,
+    Guarantee,
+    HasLikelihood,
+    Images,
+    LogLikelihood,
+    Measure,
+    Observed,
+    Stage,
+)
+from tests.testing.honest import (
+    BITS,
+    Energy,
+    Factorised,
+    Gaussian,
+    Latent,
+    LatticePath,
+    Mixture,
+    PriorWeighted,
+    Staged,
+    mass,
+)
+
+FAULTS: list[tuple[type[GenerativeModel], str]] = []
+
+
+def caught_by(check: str):
+    """The name of the check that finds the fault of this model."""
+
+    def register(model: type[GenerativeModel]) -> type[GenerativeModel]:
+        FAULTS.append((model, check))
+        return model
+
+    return register
+
+
+# ------------------------------------------------------------------------------------------- likelihood
+
+
+@caught_by("exact_likelihood_sums_to_one")
+class AveragedLogits(Mixture):
+    """The mean of the experts' log-probabilities, which is the log-probability of nothing."""
+
+    supports = BITS
+
+    def log_likelihood(self, x, *, label=None, generator):
+        return mass((self.each(x) - self.logits.log_softmax(0)).mean(1))
+
+
+@caught_by("exact_likelihood_sums_to_one")
+class LeakingMask(GenerativeModel, HasLikelihood):
+    """Each bit is predicted from all bits, itself among them."""
+
+    supports = BITS
+
+    def __init__(self, spec: DataSpec) -> None:
+        super().__init__(spec)
+        self.layer = nn.Linear(spec.size, spec.size)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        logits = self.layer(x.flatten(1))
+        return (x.flatten(1) * logits - F.softplus(logits)).sum(1)
+
+    def loss(self, batch: Batch) -> Tensor:
+        return -self.log_prob(batch.x).mean()
+
+    def log_likelihood(self, x, *, label=None, generator):
+        return mass(self.log_prob(x))
+
+    def sample(self, n, *, label=None, generator):
+        x = torch.zeros(n, self.spec.size)
+        for d in range(self.spec.size):
+            x[:, d] = torch.bernoulli(self.layer(x)[:, d].sigmoid(), generator=generator)
+        return x.unflatten(1, self.spec.shape)
+
+
+@caught_by("exact_likelihood_sums_to_one")
+class LevelsAsDensity(Factorised):
+    """A mass divided by the width of a level's cell."""
+
+    def log_likelihood(self, x, *, label=None, generator):
+        width = torch.tensor(1 / (self.spec.levels or 2))
+        return mass(self.log_prob(x) - self.spec.size * width.log())
+
+
+@caught_by("exact_likelihood_sums_to_one")
+class BestComponentAsExact(Mixture):
+    """A lower bound without noise, reported as exact."""
+
+    supports = BITS
+
+    def log_likelihood(self, x, *, label=None, generator):
+        return mass(self.each(x).max(1).values)
+
+
+@caught_by("exact_likelihood_has_no_noise")
+class BoundAsExact(Latent):
+    def log_likelihood(self, x, *, label=None, generator):
+        return replace(super().log_likelihood(x, generator=generator), guarantee=Guarantee.EXACT)
+
+
+@caught_by("exact_likelihood_sums_to_one")
+class MissingJacobian(Gaussian):
+    """The density of the standardised datum, given for the datum."""
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        return super().log_prob(x) + self.scale.log().sum()
+
+
+@caught_by("samples_follow_the_exact_likelihood")
+class TransposedSamples(Mixture):
+    """Samples with rows and columns exchanged."""
+
+    def sample(self, n, *, label=None, generator):
+        return super().sample(n, label=label, generator=generator).transpose(-1, -2)
+
+
+@caught_by("samples_follow_the_exact_likelihood")
+class ReversedBits(Staged):
+    def sample(self, n, *, label=None, generator):
+        return super().sample(n, label=label, generator=generator).flip(-1, -2)
+
+
+@caught_by("samples_follow_the_exact_likelihood")
+class CoolSamples(Gaussian):
+    """Samples at 95 % of the model's scale."""
+
+    def sample(self, n, *, label=None, generator):
+        return self.shift + 0.95 * (super().sample(n, generator=generator) - self.shift)
+
+
+@caught_by("likelihood_is_never_nan")
+class NaNOnOneDatum(Factorised):
+    """0 · log 0 on the datum that is black."""
+
+    def log_likelihood(self, x, *, label=None, generator):
+        total = x.flatten(1).sum(1)
+        return mass(self.log_prob(x) + 0 * (total / total))
+
+
+@caught_by("likelihood_says_what_it_is")
+class WrongMeasure(Gaussian):
+    def log_likelihood(self, x, *, label=None, generator):
+        result = super().log_likelihood(x, generator=generator)
+        return replace(result, measure=Measure.MASS)
+
+
+@caught_by("likelihood_says_what_it_is")
+class MeanOfTheBatch(Factorised):
+    """One number for all data."""
+
+    def log_likelihood(self, x, *, label=None, generator):
+        return mass(self.log_prob(x).mean())
+
+
+@caught_by("bound_sums_to_at_most_one")
+class BoundWithoutPrior(Latent):
+    """The reconstruction alone: the divergence from the prior is forgotten."""
+
+    def log_likelihood(self, x, *, label=None, generator):
+        mean, log_sd = self.encoder(x.flatten(1)).chunk(2, -1)
+        z = mean + log_sd.exp() * torch.randn(mean.shape, generator=generator)
+        logits = self.decoder(z)
+        return mass((x.flatten(1) * logits - F.softplus(logits)).sum(1), Guarantee.LOWER_BOUND)
+
+
+@caught_by("bound_is_below_the_sampler")
+class BoundOfAnotherModel(Latent):
+    """A true bound, on the distribution of inverted data."""
+
+    def log_likelihood(self, x, *, label=None, generator):
+        return super().log_likelihood(1 - x, generator=generator)
+
+
+# ----------------------------------------------------------------------------------- importance weights
+
+
+@caught_by("weights_sum_to_one_in_expectation")
+class WeightsFivePercentLow(Latent):
+    """E[w] = 0.95 p(x): invisible to a test that asks for no more than one."""
+
+    def log_weights(self, x, k, *, generator):
+        return super().log_weights(x, k, generator=generator) + np.log(0.95)
+
+
+@caught_by("weights_sum_to_one_in_expectation")
+class WeightsWithoutProposal(Latent):
+    """log p(x | z) at z ~ q, without the ratio of prior and proposal."""
+
+    def noisy_weights(self, x: Tensor, noise: Tensor) -> Tensor:
+        mean, log_sd = self.encoder(x.flatten(1)).chunk(2, -1)
+        logits = self.decoder(mean + log_sd.exp() * noise)
+        return (x.flatten(1) * logits - F.softplus(logits)).sum(-1)
+
+    def loss(self, batch: Batch) -> Tensor:
+        return -super().noisy_weights(batch.x, torch.randn(1, len(batch.x), self.codes)).mean()
+
+
+@caught_by("weights_sum_to_one_in_expectation")
+class WeightsOfTheBestDraw(PriorWeighted):
+    """The larger of two draws at each place: biased, though each is a weight."""
+
+    def log_weights(self, x, k, *, generator):
+        twice = super().log_weights(x, 2 * k, generator=generator)
+        return twice.unflatten(0, (k, 2)).max(1).values
+
+
+@caught_by("weights_agree_with_the_sampler")
+class WeightsOfAnotherSampler(PriorWeighted):
+    """Samples of a narrower prior than the weights have."""
+
+    def sample(self, n, *, label=None, generator):
+        p = self.network(torch.rand(n, 1, generator=generator) - 0.5).sigmoid()
+        return torch.bernoulli(p, generator=generator).unflatten(1, self.spec.shape)
+
+
+@caught_by("weights_have_a_row_per_draw")
+class WeightsTransposed(PriorWeighted):
+    def log_weights(self, x, k, *, generator):
+        return super().log_weights(x, k, generator=generator).T
+
+
+@caught_by("weights_follow_a_permuted_batch")
+class WeightsByPlace(Latent):
+    """Later rows of a batch get a little more."""
+
+    def log_weights(self, x, k, *, generator):
+        place = torch.linspace(-0.7, 0.7, len(x))
+        return super().log_weights(x, k, generator=generator) + place
+
+
+# ---------------------------------------------------------------------------------------------- samples
+
+
+@caught_by("samples_lie_in_the_support")
+class GreySamples(Mixture):
+    """Probabilities of bits in the place of bits."""
+
+    supports = BITS
+
+    def sample(self, n, *, label=None, generator):
+        k = torch.multinomial(self.logits.softmax(0), n, replacement=True, generator=generator)
+        return self.theta[k].squeeze(-1).sigmoid()
+
+
+@caught_by("samples_have_the_shape_of_the_data")
+class SqueezedSamples(Factorised):
+    """One sample comes without its first dimension."""
+
+    def sample(self, n, *, label=None, generator):
+        x = super().sample(n, generator=generator)
+        return x[0] if n == 1 else x
+
+
+@caught_by("same_generator_same_samples")
+class RememberingSampler(Factorised):
+    """Goes on where the last call stopped."""
+
+    calls = 0
+
+    def sample(self, n, *, label=None, generator):
+        self.calls += 1
+        torch.rand(self.calls, generator=generator)
+        return super().sample(n, generator=generator)
+
+
+@caught_by("different_generators_different_samples")
+class SeededSampler(Factorised):
+    def sample(self, n, *, label=None, generator):
+        return super().sample(n, generator=torch.Generator().manual_seed(0))
+
+
+# ------------------------------------------------------------------------------------------- randomness
+
+
+@caught_by("sample_leaves_global_randomness_alone")
+class GlobalSampler(Factorised):
+    def sample(self, n, *, label=None, generator):
+        return super().sample(n, generator=torch.default_generator)
+
+
+@caught_by("sample_leaves_global_randomness_alone")
+class NumpySampler(Factorised):
+    """Seeds its own generator from NumPy's."""
+
+    def sample(self, n, *, label=None, generator):
+        seed = int(np.random.randint(2**31))  # noqa: NPY002 (the fault)
+        return super().sample(n, generator=torch.Generator().manual_seed(seed))
+
+
+@caught_by("sample_leaves_global_randomness_alone")
+class ReseedingSampler(Factorised):
+    """Uses its generator, and leaves the global one at a place of its own."""
+
+    def sample(self, n, *, label=None, generator):
+        torch.manual_seed(0)
+        return super().sample(n, generator=generator)
+
+
+@caught_by("log_likelihood_leaves_global_randomness_alone")
+class GlobalBound(Latent):
+    def log_likelihood(self, x, *, label=None, generator):
+        return super().log_likelihood(x, generator=torch.default_generator)
+
+
+@caught_by("log_weights_leaves_global_randomness_alone")
+class GlobalWeights(PriorWeighted):
+    def log_weights(self, x, k, *, generator):
+        return super().log_weights(x, k, generator=torch.default_generator)
+
+
+@caught_by("complete_leaves_global_randomness_alone")
+class GlobalCompletion(Mixture):
+    def complete(self, evidence, n, *, label=None, generator):
+        return super().complete(evidence, n, generator=torch.default_generator)
+
+
+@caught_by("figures_leaves_global_randomness_alone")
+class GlobalFigures(Factorised):
+    def figures(self, batch, *, generator):
+        random.random()
+        yield from super().figures(batch, generator=generator)
+
+
+# ---------------------------------------------------------------------------------------------- batches
+
+
+@caught_by("likelihood_of_a_datum_ignores_its_batch")
+class BatchCoupled(Factorised):
+    """Divides by what the batch sums to, as a batch normalisation in training mode would."""
+
+    def log_likelihood(self, x, *, label=None, generator):
+        nats = self.log_prob(x)
+        return mass(nats - 0.01 * (nats.mean() - nats))
+
+
+@caught_by("likelihood_follows_a_permuted_batch")
+class BoundByPlace(Latent):
+    def log_likelihood(self, x, *, label=None, generator):
+        result = super().log_likelihood(x, generator=generator)
+        return replace(result, nats=result.nats - torch.linspace(0, 2, len(x)))
+
+
+# ------------------------------------------------------------------------------------------- completion
+
+
+@caught_by("completions_keep_what_was_observed")
+class IgnoredEvidence(Mixture):
+    def complete(self, evidence, n, *, label=None, generator):
+        x = [self.sample(n, generator=generator) for _ in evidence.x]
+        return torch.stack(x, 1)
+
+
+@caught_by("completions_follow_the_conditional")
+class MarginalCompletion(Mixture):
+    """Keeps what was observed and draws the rest as if nothing had been."""
+
+    def complete(self, evidence, n, *, label=None, generator):
+        assert isinstance(evidence, Observed)
+        x = torch.stack([self.sample(n, generator=generator) for _ in evidence.x], 1)
+        return torch.where(evidence.mask, evidence.x, x)
+
+
+@caught_by("completions_follow_the_conditional")
+class NeighboursEvidence(Mixture):
+    """The posterior of each datum goes to the next one of the batch."""
+
+    def each(self, x: Tensor, known: Tensor | None = None) -> Tensor:
+        each = super().each(x, known)
+        return each if known is None else each.roll(1, 0)
+
+
+@caught_by("completions_follow_the_conditional")
+class UncorrelatedCompletion(Gaussian):
+    def complete(self, evidence, n, *, label=None, generator):
+        assert isinstance(evidence, Observed)
+        x = torch.stack([self.sample(n, generator=generator) for _ in evidence.x], 1)
+        return torch.where(evidence.mask, evidence.x, x)
+
+
+@caught_by("completions_have_the_shape_of_the_data")
+class CompletionsTransposed(Mixture):
+    def complete(self, evidence, n, *, label=None, generator):
+        return super().complete(evidence, n, generator=generator).transpose(0, 1)
+
+
+# --------------------------------------------------------------------------------------------- training
+
+
+@caught_by("gradients_reach_every_parameter")
+class SilentParameter(Factorised):
+    def __init__(self, spec: DataSpec) -> None:
+        super().__init__(spec)
+        self.unused = nn.Parameter(torch.zeros(3))
+
+
+@caught_by("gradients_reach_every_parameter")
+class Detached(Mixture):
+    """The mixture's weights are learned from nothing."""
+
+    def loss(self, batch: Batch) -> Tensor:
+        each = self.each(batch.x) - self.logits.log_softmax(0)
+        return -(each + self.logits.detach().log_softmax(0)).logsumexp(1).mean()
+
+
+@caught_by("training_moves_the_model")
+class SlowTraining(Factorised):
+    def stages(self) -> Sequence[Stage]:
+        slow = lambda parameters: torch.optim.SGD(parameters, lr=1e-6)  # noqa: E731
+        return (Stage("fit", self, self.loss, optimizer=slow),)
+
+
+@caught_by("stages_have_unique_names")
+class TwiceTheSameStage(Factorised):
+    def stages(self) -> Sequence[Stage]:
+        return (Stage("fit", self, self.loss), Stage("fit", self, self.loss))
+
+
+@caught_by("model_can_be_built_and_trained")
+class LossOfEachDatum(Factorised):
+    def loss(self, batch: Batch) -> Tensor:
+        return -self.log_prob(batch.x)
+
+
+@caught_by("losses_are_finite_scalars")
+class InfiniteLoss(Factorised):
+    """The loss of a batch of odd size is infinite."""
+
+    def loss(self, batch: Batch) -> Tensor:
+        return super().loss(batch) / (1 - len(batch.x) % 2)
+
+
+@caught_by("validation_gives_a_number_per_datum")
+class ValidationOfTheBatch(Factorised):
+    def validate(self, batch: Batch) -> dict[str, Tensor]:
+        return {"nll": self.loss(batch)}
+
+
+# ------------------------------------------------------------------------------------------------ state
+
+
+@caught_by("saved_and_loaded_model_is_the_same")
+class BuffersNotSaved(Gaussian):
+    persistent = False
+
+
+@caught_by("saved_and_loaded_model_is_the_same")
+class LearnedAttribute(Factorised):
+    """Something learned is kept where no checkpoint looks."""
+
+    temperature = 1.0
+
+    def loss(self, batch: Batch) -> Tensor:
+        self.temperature = 0.5
+        return super().loss(batch)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        theta = self.theta / self.temperature
+        return self.head.log_prob(x, theta.expand(len(x), *theta.shape)).flatten(1).sum(1)
+
+    def sample(self, n, *, label=None, generator):
+        theta = self.theta / self.temperature
+        return self.head.sample(theta.expand(n, *theta.shape), generator)
+
+
+@caught_by("deep_copy_is_the_same_and_apart")
+class SharedCopy(Factorised):
+    """A copy that is the model itself."""
+
+    def __deepcopy__(self, memo):
+        return self
+
+
+@caught_by("evaluation_changes_nothing")
+class CountingLikelihood(Factorised):
+    def __init__(self, spec: DataSpec) -> None:
+        super().__init__(spec)
+        self.register_buffer("evaluated", torch.zeros(()))
+
+    def log_likelihood(self, x, *, label=None, generator):
+        self.evaluated += len(x)
+        return super().log_likelihood(x, generator=generator)
+
+
+@caught_by("evaluation_changes_nothing")
+class CentringInPlace(Gaussian):
+    def log_likelihood(self, x, *, label=None, generator):
+        result = super().log_likelihood(x, generator=generator)
+        x -= self.shift
+        return result
+
+
+# ------------------------------------------------------------------------------------- figures and labels
+
+
+@caught_by("figures_are_what_they_say")
+class BrightFigures(Factorised):
+    """Pixels in 0 … 255."""
+
+    def figures(self, batch: Batch, *, generator: Generator) -> Iterator[Figure]:
+        yield Figure("bright", "Data.", Images(255 * batch.x[None]))
+
+
+@caught_by("figures_are_what_they_say")
+class FlatFigures(Factorised):
+    """Images without rows and columns."""
+
+    def figures(self, batch: Batch, *, generator: Generator) -> Iterator[Figure]:
+        yield Figure("flat", "Data.", Images(batch.x))
+
+
+@caught_by("figures_have_names_and_captions")
+class FiguresInFolders(Factorised):
+    def figures(self, batch: Batch, *, generator: Generator) -> Iterator[Figure]:
+        yield Figure("data/first", "Data.", Images(batch.x[None]))
+
+
+@caught_by("labels_mean_nothing_without_classes")
+class BelievesLabels(Mixture):
+    """Says that a label was given where there are no classes."""
+
+    def sample(self, n, *, label=None, generator):
+        return super().sample(n, generator=generator)
+
+    def log_likelihood(self, x, *, label=None, generator) -> LogLikelihood:
+        result = super().log_likelihood(x, generator=generator)
+        return result if label is None else replace(result, given="label")
+
+
+# --------------------------------------------------------------------------------- energies and embeddings
+
+
+class LazyPath(LatticePath):
+    """A transition for the energy at half the temperature."""
+
+    def transition(self, state, beta, *, generator):
+        return super().transition(state, 2 * beta, generator=generator)
+
+
+class ShiftedPath(LatticePath):
+    """The constant of an energy without its visible biases, or whatever else is 0.05 nats."""
+
+    def log_z1(self) -> float:
+        return super().log_z1() + 0.05
+
+
+@caught_by("annealing_leads_from_one_constant_to_the_other")
+class WrongTransition(Energy):
+    path_class = LazyPath
+
+
+@caught_by("energy_sums_to_its_constant")
+class WrongConstant(Energy):
+    path_class = ShiftedPath
+
+
+@caught_by("energy_has_a_row_per_draw")
+class EnergyWithoutDraws(Energy):
+    def log_unnormalised(self, x, k=1, *, generator):
+        return -self.free_energy(x.flatten(1))
+
+
+@caught_by("embedding_counts_its_jacobian")
+class EmbeddingWithoutJacobian(Gaussian):
+    def embed(self, x, *, generator=None):
+        z, log_det = super().embed(x)
+        return z, log_det + (self.scale.log().sum() if generator is not None else 0.0)
+
+
+@caught_by("velocity_has_the_shape_of_its_point")
+class VelocityOfTheBatch(Gaussian):
+    def velocity(self, z, t, label=None):
+        return torch.zeros_like(z).mean(0)
+
+
+@caught_by("reconstructions_have_the_shape_of_the_data")
+class FlatReconstructions(Latent):
+    def decode(self, z: Tensor) -> Tensor:
+        return super().decode(z).flatten(1)
+
+    def sample(self, n, *, label=None, generator):
+        return super().sample(n, generator=generator).unflatten(1, self.spec.shape)

@@ -1,0 +1,388 @@
+"""Tiny models that keep every promise they make. They must pass."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import product
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F
+
+from genlab.contracts import (
+    AnnealingPath,
+    Batch,
+    Completes,
+    DataSpec,
+    Evidence,
+    Figure,
+    GenerativeModel,
+    Guarantee,
+    HasEncoder,
+    HasEnergy,
+    HasFigures,
+    HasImportanceWeights,
+    HasLikelihood,
+    HasVelocity,
+    Images,
+    LogLikelihood,
+    Matrix,
+    Measure,
+    Observed,
+    Plane,
+    Stage,
+    Support,
+    UnsupportedData,
+    UsageError,
+)
+from genlab.nn.heads import head_for
+
+DISCRETE = frozenset({Support.BINARY, Support.LEVELS})
+BITS = frozenset({Support.BINARY})
+REALS = frozenset({Support.REAL})
+
+
+def mass(nats: Tensor, guarantee: Guarantee = Guarantee.EXACT) -> LogLikelihood:
+    return LogLikelihood(nats, guarantee, Measure.MASS, method="test")
+
+
+class Factorised(GenerativeModel, HasLikelihood, Completes, HasFigures):
+    """Independent entries, each with the default head's distribution."""
+
+    supports = DISCRETE
+    completes = frozenset({Observed})
+
+    def __init__(self, spec: DataSpec) -> None:
+        super().__init__(spec)
+        self.head = head_for(spec)
+        self.theta = nn.Parameter(torch.zeros(*spec.shape, self.head.params))
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        return self.head.log_prob(x, self.theta.expand(len(x), *self.theta.shape)).flatten(1).sum(1)
+
+    def loss(self, batch: Batch) -> Tensor:
+        return -self.log_prob(batch.x).mean()
+
+    def validate(self, batch: Batch) -> dict[str, Tensor]:
+        return {"nll": -self.log_prob(batch.x)}
+
+    def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:
+        return self.head.sample(self.theta.expand(n, *self.theta.shape), generator)
+
+    def log_likelihood(
+        self, x: Tensor, *, label: Tensor | None = None, generator: Generator
+    ) -> LogLikelihood:
+        return mass(self.log_prob(x))
+
+    def complete(
+        self, evidence: Evidence, n: int, *, label: Tensor | None = None, generator: Generator
+    ) -> Tensor:
+        assert isinstance(evidence, Observed)
+        x = torch.stack([self.sample(n, generator=generator) for _ in evidence.x], 1)
+        return torch.where(evidence.mask, evidence.x, x)
+
+    def figures(self, batch: Batch, *, generator: Generator) -> Iterator[Figure]:
+        yield Figure("data", "Data.", Images(batch.x[None]))
+        yield Figure("theta", "Parameters of each entry.", Matrix(self.theta.flatten(0, -2)))
+
+
+class Mixture(GenerativeModel, HasLikelihood, Completes):
+    """p(x) = Σ_k π_k Π_d p_kd(x_d). Where the data have classes, they name the components."""
+
+    supports = DISCRETE
+    completes = frozenset({Observed})
+    components = 3
+
+    def __init__(self, spec: DataSpec) -> None:
+        super().__init__(spec)
+        self.head = head_for(spec)
+        self.logits = nn.Parameter(torch.zeros(self.components))
+        self.theta = nn.Parameter(torch.randn(self.components, *spec.shape, self.head.params))
+
+    def each(self, x: Tensor, known: Tensor | None = None) -> Tensor:
+        """(B, K) log π_k p_k(x), of the known entries only where a mask says which."""
+        each = x[:, None].expand(-1, self.components, *x.shape[1:])
+        entries = self.head.log_prob(each, self.theta.expand(len(x), *self.theta.shape))
+        if known is not None:
+            entries = entries * known[:, None]
+        return self.logits.log_softmax(0) + entries.flatten(2).sum(2)
+
+    def loss(self, batch: Batch) -> Tensor:
+        each = self.each(batch.x)
+        if batch.label is not None:
+            return -each.gather(1, batch.label[:, None]).mean()
+        return -each.logsumexp(1).mean()
+
+    def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:
+        if label is not None and not self.spec.classes:
+            raise UsageError("the data have no classes: leave label out")
+        if label is None:
+            label = torch.multinomial(
+                self.logits.softmax(0), n, replacement=True, generator=generator
+            )
+        return self.head.sample(self.theta[label], generator)
+
+    def log_likelihood(
+        self, x: Tensor, *, label: Tensor | None = None, generator: Generator
+    ) -> LogLikelihood:
+        return mass(self.each(x).logsumexp(1))
+
+    def complete(
+        self, evidence: Evidence, n: int, *, label: Tensor | None = None, generator: Generator
+    ) -> Tensor:
+        assert isinstance(evidence, Observed)
+        posterior = self.each(evidence.x, evidence.mask).softmax(1)
+        k = torch.multinomial(posterior, n, replacement=True, generator=generator).T
+        x = self.head.sample(self.theta[k], generator)
+        return torch.where(evidence.mask, evidence.x, x)
+
+
+class Latent(GenerativeModel, HasLikelihood, HasImportanceWeights, HasEncoder):
+    """A variational auto-encoder: z ~ N(0, 1), x | z Bernoulli; its bound, and its weights."""
+
+    supports = BITS
+    codes = 2
+
+    def __init__(self, spec: DataSpec) -> None:
+        super().__init__(spec)
+        self.encoder = nn.Linear(spec.size, 2 * self.codes)
+        self.decoder = nn.Sequential(nn.Linear(self.codes, 8), nn.Tanh(), nn.Linear(8, spec.size))
+
+    def noisy_weights(self, x: Tensor, noise: Tensor) -> Tensor:
+        """(K, B) log p(x, z) − log q(z | x) at z = mean + sd · noise: (K, B, codes)."""
+        mean, log_sd = self.encoder(x.flatten(1)).chunk(2, -1)
+        z = mean + log_sd.exp() * noise
+        log_ratio = (noise.square() - z.square()).sum(-1) / 2 + log_sd.sum(-1)
+        logits = self.decoder(z)
+        return log_ratio + (x.flatten(1) * logits - F.softplus(logits)).sum(-1)
+
+    def loss(self, batch: Batch) -> Tensor:
+        return -self.noisy_weights(batch.x, torch.randn(1, len(batch.x), self.codes)).mean()
+
+    def log_weights(self, x: Tensor, k: int, *, generator: Generator) -> Tensor:
+        return self.noisy_weights(x, torch.randn(k, len(x), self.codes, generator=generator))
+
+    def log_likelihood(
+        self, x: Tensor, *, label: Tensor | None = None, generator: Generator
+    ) -> LogLikelihood:
+        return mass(self.log_weights(x, 1, generator=generator)[0], Guarantee.LOWER_BOUND)
+
+    def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:
+        p = self.decode(torch.randn(n, self.codes, generator=generator))
+        return torch.bernoulli(p, generator=generator)
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.encoder(x.flatten(1))[:, : self.codes]
+
+    def decode(self, z: Tensor) -> Tensor:
+        return self.decoder(z).sigmoid().unflatten(1, self.spec.shape)
+
+
+class PriorWeighted(GenerativeModel, HasImportanceWeights):
+    """x | u Bernoulli with u uniform, weighted by draws of u that all data of a batch share."""
+
+    supports = BITS
+
+    def __init__(self, spec: DataSpec) -> None:
+        super().__init__(spec)
+        self.network = nn.Sequential(nn.Linear(1, 8), nn.Tanh(), nn.Linear(8, spec.size))
+
+    def joint(self, x: Tensor, u: Tensor) -> Tensor:
+        """(K, B) log p(x | u), u: (K, 1)."""
+        logits = self.network(2 * u - 1)[:, None]
+        return (x.flatten(1) * logits - F.softplus(logits)).sum(-1)
+
+    def loss(self, batch: Batch) -> Tensor:
+        return -(self.joint(batch.x, torch.rand(32, 1)).logsumexp(0) - math.log(32)).mean()
+
+    def log_weights(self, x: Tensor, k: int, *, generator: Generator) -> Tensor:
+        return self.joint(x, torch.rand(k, 1, generator=generator))
+
+    def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:
+        p = self.network(2 * torch.rand(n, 1, generator=generator) - 1).sigmoid()
+        return torch.bernoulli(p, generator=generator).unflatten(1, self.spec.shape)
+
+
+class Gaussian(GenerativeModel, HasLikelihood, HasVelocity, Completes, HasFigures):
+    """x = shift + scale · L z with z ~ N(0, 1); shift and scale are those of the data, L is learned."""
+
+    supports = REALS
+    completes = frozenset({Observed})
+    span = (0.0, 1.0)
+    persistent = True
+
+    def __init__(self, spec: DataSpec) -> None:
+        super().__init__(spec)
+        self.register_buffer("shift", torch.zeros(spec.size), persistent=self.persistent)
+        self.register_buffer("scale", torch.ones(spec.size), persistent=self.persistent)
+        self.factor = nn.Parameter(torch.eye(spec.size))
+        self.base = torch.distributions.Normal(torch.zeros(spec.size), torch.ones(spec.size))
+
+    def stages(self) -> Sequence[Stage]:
+        return (Stage("fit", self, self.loss, begin=self.begin),)
+
+    def begin(self, batch: Batch) -> None:
+        self.shift.copy_(batch.x.flatten(1).mean(0))
+        self.scale.copy_(batch.x.flatten(1).std(0))
+
+    def matrix(self) -> Tensor:
+        """(D, D) lower triangular: dx/dz."""
+        return self.scale[:, None] * self.factor.tril()
+
+    def embed(self, x: Tensor, *, generator: Generator | None = None) -> tuple[Tensor, Tensor]:
+        centred = (x.flatten(1) - self.shift).T
+        z = torch.linalg.solve_triangular(self.matrix(), centred, upper=False).T
+        return z, -self.matrix().diagonal().abs().log().sum().expand(len(x))
+
+    def velocity(self, z: Tensor, t: float, label: Tensor | None = None) -> Tensor:
+        return torch.zeros_like(z)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        z, log_det = self.embed(x)
+        return self.base.log_prob(z).sum(1) + log_det
+
+    def loss(self, batch: Batch) -> Tensor:
+        return -self.log_prob(batch.x).mean()
+
+    def log_likelihood(
+        self, x: Tensor, *, label: Tensor | None = None, generator: Generator
+    ) -> LogLikelihood:
+        return LogLikelihood(self.log_prob(x), Guarantee.EXACT, Measure.DENSITY, method="test")
+
+    def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:
+        z = torch.randn(n, self.spec.size, generator=generator)
+        return (self.shift + z @ self.matrix().T).view(n, *self.spec.shape)
+
+    def complete(
+        self, evidence: Evidence, n: int, *, label: Tensor | None = None, generator: Generator
+    ) -> Tensor:
+        """A draw of everything, moved by the regression on what was observed (Matheron's rule)."""
+        assert isinstance(evidence, Observed)
+        covariance = self.matrix() @ self.matrix().T
+        draws = []
+        for known, mask in zip(evidence.x, evidence.mask.flatten(1), strict=True):
+            x = self.sample(n, generator=generator).flatten(1)
+            gain = torch.linalg.solve(covariance[mask][:, mask], covariance[mask])
+            x = x + (known.flatten()[mask] - x[:, mask]) @ gain
+            draws.append(torch.where(mask, known.flatten(), x))
+        return torch.stack(draws, 1).view(n, *evidence.x.shape)
+
+    def figures(self, batch: Batch, *, generator: Generator) -> Iterator[Figure]:
+        if self.spec.size == 2:
+            x = self.sample(8, generator=generator).view(1, 8, 2)
+            yield Figure("samples", "Samples.", Plane(x, x, torch.zeros_like(x)))
+
+
+class Line(Gaussian):
+    """Refuses the plane, so that the suite goes on to the line."""
+
+    def __init__(self, spec: DataSpec) -> None:
+        if spec.size > 1:
+            raise UnsupportedData("one dimension only")
+        super().__init__(spec)
+
+
+class LatticePath(AnnealingPath):
+    """f_beta(v) = exp(−beta F(v)) over binary v: (n, D); a transition resamples every bit in turn."""
+
+    def __init__(self, free_energy: Any, states: Tensor) -> None:
+        self.free_energy, self.states = free_energy, states
+        self.log_z0 = states.shape[1] * math.log(2)
+
+    def start(self, n: int, *, generator: Generator) -> Tensor:
+        return torch.randint(2, (n, self.states.shape[1]), generator=generator).float()
+
+    def log_f(self, state: Tensor, beta: float) -> Tensor:
+        return -beta * self.free_energy(state)
+
+    def transition(self, state: Tensor, beta: float, *, generator: Generator) -> Tensor:
+        for d in range(state.shape[1]):
+            on, off = state.clone(), state.clone()
+            on[:, d], off[:, d] = 1.0, 0.0
+            p = (self.log_f(on, beta) - self.log_f(off, beta)).sigmoid()
+            state = torch.where(torch.rand(len(p), 1, generator=generator) < p[:, None], on, off)
+        return state
+
+    def log_z1(self) -> float:
+        return float((-self.free_energy(self.states)).logsumexp(0))
+
+
+class Energy(GenerativeModel, HasEnergy):
+    """A restricted Boltzmann machine, trained by its exact likelihood and sampled from the table."""
+
+    supports = BITS
+    unnormalised = Guarantee.EXACT
+    path_class: type[LatticePath] = LatticePath
+
+    def __init__(self, spec: DataSpec) -> None:
+        super().__init__(spec)
+        self.weight = nn.Parameter(0.1 * torch.randn(3, spec.size))
+        self.visible, self.hidden = (
+            nn.Parameter(torch.zeros(spec.size)),
+            nn.Parameter(torch.zeros(3)),
+        )
+        table = torch.tensor(list(product((0.0, 1.0), repeat=spec.size)))
+        self.register_buffer("table", table, persistent=False)
+
+    def free_energy(self, v: Tensor) -> Tensor:
+        return -v @ self.visible - F.softplus(v @ self.weight.T + self.hidden).sum(-1)
+
+    def loss(self, batch: Batch) -> Tensor:
+        log_z = (-self.free_energy(self.table)).logsumexp(0)
+        return self.free_energy(batch.x.flatten(1)).mean() + log_z
+
+    def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:
+        p = (-self.free_energy(self.table)).softmax(0)
+        rows = torch.multinomial(p, n, replacement=True, generator=generator)
+        return self.table[rows].unflatten(1, self.spec.shape)
+
+    def log_unnormalised(self, x: Tensor, k: int = 1, *, generator: Generator) -> Tensor:
+        return -self.free_energy(x.flatten(1)).expand(k, -1)
+
+    def path(self, x_train: Tensor, *, generator: Generator) -> AnnealingPath:
+        return self.path_class(self.free_energy, self.table)
+
+
+class Staged(GenerativeModel, HasLikelihood):
+    """An autoregressive pair of halves, each half in a stage of its own."""
+
+    supports = BITS
+
+    def __init__(self, spec: DataSpec) -> None:
+        super().__init__(spec)
+        half = spec.size // 2
+        self.first = nn.ParameterList([torch.zeros(half)])
+        self.second = nn.Linear(half, spec.size - half)
+
+    def stages(self) -> Sequence[Stage]:
+        return (
+            Stage("first", self.first, partial(self.part_loss, 0)),
+            Stage("second", self.second, partial(self.part_loss, 1), max_steps=400),
+        )
+
+    def loss(self, batch: Batch) -> Tensor:
+        return self.part_loss(0, batch) + self.part_loss(1, batch)
+
+    def part_loss(self, part: int, batch: Batch) -> Tensor:
+        return -self.parts(batch.x)[part].mean()
+
+    def parts(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        a, b = x.flatten(1).tensor_split([len(self.first[0])], 1)
+        p, q = self.first[0], self.second(a)
+        return (a * p - F.softplus(p)).sum(1), (b * q - F.softplus(q)).sum(1)
+
+    def log_likelihood(
+        self, x: Tensor, *, label: Tensor | None = None, generator: Generator
+    ) -> LogLikelihood:
+        return mass(sum(self.parts(x)))
+
+    def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:
+        a = torch.bernoulli(self.first[0].sigmoid().expand(n, -1), generator=generator)
+        b = torch.bernoulli(self.second(a).sigmoid(), generator=generator)
+        return torch.cat([a, b], 1).unflatten(1, self.spec.shape)
+
+
+HONEST = (Factorised, Mixture, Latent, PriorWeighted, Gaussian, Line, Energy, Staged)

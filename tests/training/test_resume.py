@@ -1,0 +1,76 @@
+"""Killed in the middle of an epoch and resumed, a run ends where an undisturbed one ends, bit for bit."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+WORDS = [
+    "model=made",
+    "data=digits_binary",
+    "model.hidden=[300]",
+    "model.dropout=0.1",  # random, so that a resumed step must find its own noise again
+    "model.masks=3",
+    "model.order=random",
+    "data.batch_size=10",  # 130 steps in an epoch
+    "stages.fit.max_epochs=12",
+    "stages.fit.ema=0.99",
+    "trainer.checkpoint_minutes=0",  # a checkpoint every 50 steps
+    "evaluate=[test]",
+    "gallery=false",
+]
+
+
+def start(folder: Path, *words: str) -> subprocess.Popen:
+    command = [sys.executable, "-m", "genlab", "train", *WORDS, f"folder={folder}", *words]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process: subprocess.Popen) -> Path:
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return Path(out.strip().splitlines()[-1])
+
+
+def kill_in_mid_epoch(process: subprocess.Popen, folder: Path) -> None:
+    """SIGKILL once a checkpoint from the inside of a later epoch is there."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        for path in folder.glob("*/checkpoints/fit/last.ckpt"):
+            try:
+                step = torch.load(path, weights_only=True)["global_step"]
+            except (RuntimeError, EOFError):
+                continue
+            if step > 200 and step % 130:
+                process.send_signal(signal.SIGKILL)
+                process.communicate()
+                return
+    pytest.fail(f"no checkpoint in the middle of an epoch appeared: {process.communicate()}")
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return torch.load(run / "checkpoints" / "fit" / "last.ckpt", weights_only=True)["state_dict"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trainer", ["cpu", "ddp_cpu"])
+def test_killed_and_resumed_equals_undisturbed(tmp_path, trainer):
+    undisturbed = finish(start(tmp_path / "a", f"trainer={trainer}", "trainer.threads=1"))
+    words = f"trainer={trainer}", "trainer.threads=1"
+    process = start(tmp_path / "b", *words)
+    kill_in_mid_epoch(process, tmp_path / "b")
+    resumed = finish(start(tmp_path / "b", *words, "--resume", "auto"))
+    assert [p.name for p in (tmp_path / "b").iterdir()] == [resumed.name]
+    assert json.loads((resumed / "run.json").read_text())["status"] == "completed"
+    assert len(json.loads((resumed / "run.json").read_text())["sessions"]) == 2
+    expected, found = weights(undisturbed), weights(resumed)
+    assert expected.keys() == found.keys()
+    assert all(torch.equal(expected[k], found[k]) for k in expected)
+    assert (undisturbed / "metrics.csv").read_text() == (resumed / "metrics.csv").read_text()
