@@ -1,5 +1,40 @@
-"""Placeholder."""
+"""Compare the scores of runs, in groups that may be compared.
+
+  genlab compare RUN…
+  genlab compare runs/* --format md
+
+Runs share a group if they were scored on the same data and split and their numbers are of the same kind:
+a bound is never ranked against an exact value.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+FORMATS = ("table", "md", "json", "csv", "html")
 
 
-def add_arguments(parser): ...
-def run(args): ...
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("runs", nargs="+", metavar="RUN", type=Path, help="run directories")
+    parser.add_argument("--format", default="table", choices=FORMATS)
+    parser.add_argument("--split", default="test", choices=("train", "val", "test", "all"))
+    parser.add_argument(
+        "--json", dest="format", action="store_const", const="json", help="short for --format json"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    import sys
+
+    from genlab.gallery import tables
+    from genlab.gallery.scores import compare
+
+    groups, problems = compare(args.runs, None if args.split == "all" else args.split)
+    for problem in problems:
+        print(f"genlab: {problem}", file=sys.stderr)
+    if not groups and args.format == "table":
+        print(f"no {args.split} scores: genlab evaluate RUN --split {args.split} makes them")
+    else:
+        print(tables.WRITERS[args.format](groups), end="")
+    return 0

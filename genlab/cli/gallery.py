@@ -1,5 +1,32 @@
-"""Placeholder."""
+"""Show runs side by side: a page for each, and an index over them.
+
+  genlab gallery RUN…
+  genlab gallery runs/* -o public
+
+The pages are plain files: they need no server and ask nothing of the network.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
 
 
-def add_arguments(parser): ...
-def run(args): ...
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("runs", nargs="+", metavar="RUN", type=Path, help="run directories")
+    parser.add_argument("-o", "--out", metavar="DIR", type=Path, default=Path("gallery"))
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="write into a folder that holds other things, which are kept unless they have the same name",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    from genlab.gallery.page import build
+    from genlab.progress import progress
+
+    with progress("gallery", len(args.runs)) as advance:
+        index = build(args.runs, args.out, overwrite=args.overwrite, advance=advance)
+    print(index)
+    return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-SIGNS = {"exact": "", "lower bound": "≤ ", "upper bound": "≥ ", "estimate": "≈ "}
+from genlab.gallery.words import SIGNS
 
 
 def describe(score: dict[str, Any]) -> str:

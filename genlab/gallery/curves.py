@@ -1,0 +1,148 @@
+"""Training curves as drawings: metrics.csv becomes lines on axes, in numbers that a template writes."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median, quantiles
+
+WIDTH, HEIGHT = 520, 260
+LEFT, RIGHT, TOP, BOTTOM = 58, 28, 10, 40
+MOST_POINTS = 400  # on a line: more cannot be seen
+# Validation values that genlab's models report in nats per datum.
+NATS = ("val/nll", "val/bound", "val/nelbo", "val/neg_elbo")
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Line:
+    """points: for an SVG polyline. style: 1, 2, … chooses colour and dashes."""
+
+    name: str
+    points: str
+    style: int
+    last: str
+
+
+@dataclass(frozen=True)
+class Tick:
+    at: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One pair of axes: steps to the right, values upwards."""
+
+    title: str
+    y_label: str
+    lines: tuple[Line, ...]
+    x_ticks: tuple[Tick, ...]
+    y_ticks: tuple[Tick, ...]
+    note: str
+
+
+def read_curves(path: Path) -> dict[str, dict[str, list[Point]]]:
+    """{stage: {name: [(step, value), …]}} of a metrics.csv, stages in order.
+
+    Raises OSError or ValueError where the file cannot be read.
+    """
+    curves: dict[str, dict[str, list[Point]]] = {}
+    with path.open(newline="") as file:
+        for row in csv.DictReader(file):
+            if None in row.values() or not {"stage", "name", "step", "value"} <= set(row):
+                raise ValueError(f"a row of {path.name} is not stage, epoch, step, name, value")
+            if row["value"]:
+                points = curves.setdefault(row["stage"], {}).setdefault(row["name"], [])
+                points.append((float(row["step"]), float(row["value"])))
+    return curves
+
+
+def charts(series: dict[str, list[Point]]) -> list[Chart]:
+    """Charts of one stage: the loss with the values of its own size, and one for each other value."""
+    shown = {
+        name: points for name, points in series.items() if name == "loss" or name.startswith("val/")
+    }
+    together = [name for name in shown if name == "loss" or _fits(shown.get("loss"), shown[name])]
+    alone = [name for name in shown if name not in together]
+    groups = ([together] if together else []) + [[name] for name in alone]
+    return [_chart({name: shown[name] for name in group}) for group in groups]
+
+
+def _fits(loss: list[Point] | None, points: list[Point]) -> bool:
+    """Whether points can be read on the axis of the loss."""
+    if not loss:
+        return False
+    values = [value for _, value in loss]
+    low, *_, high = quantiles(values, n=10) if len(values) > 1 else values * 2
+    reach = max(high - low, abs(median(values)) / 4)
+    return low - reach <= median(value for _, value in points) <= high + reach
+
+
+def _chart(series: dict[str, list[Point]]) -> Chart:
+    points = [point for line in series.values() for point in line]
+    last_step = max(step for step, _ in points) or 1.0
+    low, high, above = _limits(series)
+    x_ticks = _ticks(0, last_step)
+    y_ticks = _ticks(low, high)
+
+    def x(step: float) -> float:
+        return LEFT + (WIDTH - LEFT - RIGHT) * step / last_step
+
+    def y(value: float) -> float:
+        drawn = min(value, high + 9 * (high - low))  # the frame cuts it off long before
+        return TOP + (HEIGHT - TOP - BOTTOM) * (high - drawn) / (high - low)
+
+    lines = tuple(
+        Line(
+            name,
+            " ".join(f"{x(step):.1f},{y(value):.1f}" for step, value in _thinned(line)),
+            style,
+            f"{line[-1][1]:.4g}",
+        )
+        for style, (name, line) in enumerate(series.items(), 1)
+    )
+    return Chart(
+        title=" and ".join(series),
+        y_label=_unit(series),
+        lines=lines,
+        x_ticks=tuple(Tick(round(x(t), 1), f"{t:,.0f}") for t in x_ticks),
+        y_ticks=tuple(Tick(round(y(t), 1), f"{t:g}") for t in y_ticks),
+        note=f"{above} early points lie above the frame." if above else "",
+    )
+
+
+def _limits(series: dict[str, list[Point]]) -> tuple[float, float, int]:
+    """Lowest and highest value shown, and how many points are above: the first ones may tower."""
+    values = sorted(value for line in series.values() for _, value in line)
+    low, high = values[0], values[-1]
+    usual = values[min(len(values) - 1, math.ceil(0.97 * len(values)))]
+    if len(values) > 30 and high - low > 3 * (usual - low) > 0:
+        high = min(high, usual + (usual - low))
+    room = 0.05 * (high - low) or 0.5
+    above = sum(value > high + room for value in values)
+    return low - room, high + room, above
+
+
+def _unit(series: dict[str, list[Point]]) -> str:
+    if any(name in NATS for name in series):
+        return "nats per datum"
+    return "loss, in the model's own unit" if "loss" in series else next(iter(series))
+
+
+def _thinned(points: list[Point]) -> list[Point]:
+    """Every k-th point and the last."""
+    every = math.ceil(len(points) / MOST_POINTS)
+    return [*points[:-1:every], points[-1]]
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Four or so round numbers between low and high."""
+    rough = (high - low) / 4
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(f * power for f in (1, 2, 5, 10) if f * power >= rough)
+    first, last = math.ceil(low / step), math.floor(high / step)
+    return [round(k * step, 10) for k in range(first, last + 1)]

@@ -1,0 +1,136 @@
+"""The gallery: an index over runs and a page for each, as files that need no server and no network."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from genlab.errors import UsageError
+from genlab.gallery import curves
+from genlab.gallery.view import RunView, read_view
+from genlab.runs import atomic, write_json
+
+MANIFEST = ".genlab-gallery.json"  # the names of the files that genlab wrote, and may remove
+
+Advance = Callable[[int, str], None]
+
+
+def build(
+    runs: Sequence[Path],
+    out: Path,
+    *,
+    overwrite: bool = False,
+    advance: Advance = lambda done, note: None,
+) -> Path:
+    """Write the gallery of these runs into out and return its index page.
+
+    A gallery that is there already is replaced; files that genlab did not write are left alone.
+    advance(done, note): called after each run.
+    Raises UsageError where a path is no run, or out holds something else and overwrite is not given.
+    """
+    if not runs:
+        raise UsageError("name at least one run directory")
+    _check_out(out, overwrite)
+    for path in runs:
+        if not (path / "run.json").is_file():
+            raise UsageError(f"{path} is not a run directory: it has no run.json")
+    _clear(out)
+    site = _Site(out)
+    views = []
+    for done, (path, slug) in enumerate(zip(runs, slugs(runs), strict=True), 1):
+        view = read_view(path, slug)
+        site.write_run(view)
+        views.append(view)
+        advance(done, view.name)
+    return site.write_index(views)
+
+
+def slugs(runs: Iterable[Path]) -> list[str]:
+    """A folder name for each run, no two alike."""
+    taken: list[str] = []
+    for path in runs:
+        name = re.sub(r"[^A-Za-z0-9_-]+", "-", path.resolve().name).strip("-")[:100] or "run"
+        candidates = [name, *(f"{name}-{i}" for i in range(2, len(taken) + 3))]
+        taken.append(
+            next(c for c in candidates if c.casefold() not in {t.casefold() for t in taken})
+        )
+    return taken
+
+
+def _check_out(out: Path, overwrite: bool) -> None:
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"-o {out} is a file: name a folder")
+    if out.is_dir() and any(out.iterdir()) and not (out / MANIFEST).is_file() and not overwrite:
+        raise UsageError(
+            f"{out} holds something else than a gallery: name another folder with -o, or give "
+            "--overwrite, which replaces files of the same name and keeps the others"
+        )
+
+
+def _clear(out: Path) -> None:
+    """Remove what an earlier gallery wrote here, and folders that are empty then."""
+    for name in _written(out):
+        path = out / name
+        if path.resolve().is_relative_to(out.resolve()):
+            path.unlink(missing_ok=True)
+            for folder in path.relative_to(out).parents[:-1]:
+                _remove_if_empty(out / folder)
+
+
+def _written(out: Path) -> list[str]:
+    """The names in the manifest. Raises UsageError where it is damaged."""
+    manifest = out / MANIFEST
+    if not manifest.is_file():
+        return []
+    try:
+        names = json.loads(manifest.read_text())["files"]
+        return [str(name) for name in names]
+    except (ValueError, KeyError, TypeError):
+        raise UsageError(
+            f"{manifest} is damaged, so nothing can be removed safely: name another folder with -o"
+        ) from None
+
+
+def _remove_if_empty(folder: Path) -> None:
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+class _Site:
+    """Files under one folder, each listed in the manifest before it is written."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.names: list[str] = []
+        self.templates = Environment(
+            loader=PackageLoader("genlab.gallery"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+
+    def write_run(self, view: RunView) -> None:
+        page = self._render("run.html", run=view, geometry=curves)
+        files = {f"{view.slug}/{name}": data for name, data in view.files.items()}
+        self._write(files | {f"{view.slug}/index.html": page})
+        view.files.clear()
+
+    def write_index(self, views: Sequence[RunView]) -> Path:
+        self._write({"index.html": self._render("index.html", runs=views)})
+        return self.out / "index.html"
+
+    def _render(self, template: str, **values: Any) -> bytes:
+        return self.templates.get_template(template).render(**values).encode()
+
+    def _write(self, files: dict[str, bytes]) -> None:
+        self.names += files
+        write_json(self.out / MANIFEST, {"genlab": "gallery", "files": self.names})
+        for name, data in files.items():
+            with atomic(self.out / name) as file:
+                file.write(data)

@@ -1,0 +1,160 @@
+"""Score files of runs: reading them, and grouping those that may be compared. Needs no torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from genlab.gallery.words import GUARANTEES, TRUST
+from genlab.runs import RunDirectory
+
+
+@dataclass(frozen=True)
+class Row:
+    """One score of one run. nll, stderr: nats, or None with a reason."""
+
+    model: str
+    run: str
+    nll: float | None
+    stderr: float | None
+    reason: str | None
+    bits_per_dim: float | None
+    method: str
+    weights: str
+    parameters: int | None
+
+
+@dataclass
+class Group:
+    """Scores that may stand in one column: the same data and split, and the same kind of number."""
+
+    data: str
+    variant: str
+    split: str
+    n: int
+    measure: str
+    guarantee: str
+    given: str
+    floor: float | None = None
+    rows: list[Row] = field(default_factory=list)
+
+    @property
+    def title(self) -> str:
+        given = f", given the {self.given}" if self.given else ""
+        return (
+            f"{self.data} ({self.variant}), {self.split}, n={self.n}; log-likelihood: "
+            f"{self.guarantee}, {self.measure}{given}"
+        )
+
+    @property
+    def explanation(self) -> str:
+        return GUARANTEES.get(self.guarantee, "")
+
+
+def read_scores(run: RunDirectory) -> tuple[list[dict[str, Any]], list[str]]:
+    """The readable scores of a run, by file name, and for each unreadable one a sentence."""
+    scores, problems = [], []
+    for path in sorted(run.scores.glob("*.json")):
+        try:
+            scores.append(_checked(json.loads(path.read_text())))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            problems.append(f"{path.name} is unreadable: {type(error).__name__}: {error}")
+    return scores, problems
+
+
+def _checked(score: Any) -> dict[str, Any]:
+    """The score, if it has what every reader needs. Raises KeyError, TypeError or ValueError."""
+    mean, data = score["nats"]["mean"], score["data"]
+    for key in ("guarantee", "measure", "method"):
+        str(score["nats"][key])
+    for key in ("name", "variant", "split"):
+        str(data[key])
+    int(data["n"])
+    if mean is not None:
+        float(mean)
+    return score
+
+
+def model_name(run: RunDirectory) -> str:
+    """The class of the run's model, from its config.yaml; "unknown model" where that cannot be read."""
+    try:
+        target = yaml.safe_load(run.config.read_text())["model"]["_target_"]
+    except (OSError, yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError):
+        return "unknown model"
+    return str(target).rpartition(".")[2]
+
+
+def best(scores: Iterable[Mapping[str, Any]], split: str = "test") -> Mapping[str, Any] | None:
+    """The score of a split that can be trusted most; of several, the newest."""
+    usable = [s for s in scores if s["data"]["split"] == split and s["nats"]["mean"] is not None]
+    newest = sorted(usable, key=lambda s: str(s.get("created")), reverse=True)
+    return min(newest, key=lambda s: _trust(str(s["nats"]["guarantee"])), default=None)
+
+
+def _trust(guarantee: str) -> int:
+    return TRUST.index(guarantee) if guarantee in TRUST else len(TRUST)
+
+
+def compare(paths: Iterable[Path], split: str | None = "test") -> tuple[list[Group], list[str]]:
+    """The scores of runs in groups that may be compared, best first in each; and what was unreadable.
+
+    split: None for every split. Raises UsageError where a path is no run directory.
+    """
+    groups: dict[tuple[Any, ...], Group] = {}
+    problems = []
+    for path in paths:
+        run = RunDirectory(path)
+        record = run.read()
+        scores, unreadable = read_scores(run)
+        problems += [f"{run.path.name}: {problem}" for problem in unreadable]
+        for score in scores:
+            if split in (None, score["data"]["split"]):
+                _add(groups, run, record, score)
+    for group in groups.values():
+        group.rows.sort(key=lambda row: (row.nll is None, row.nll or 0.0, row.run))
+    ordered = sorted(groups, key=lambda key: (*key[:3], _trust(key[4]), *map(str, key[3:])))
+    return [groups[key] for key in ordered], problems
+
+
+def _add(
+    groups: dict[tuple[Any, ...], Group],
+    run: RunDirectory,
+    record: Mapping[str, Any],
+    score: Mapping[str, Any],
+) -> None:
+    data, nats = score["data"], score["nats"]
+    names = str(data["name"]), str(data["variant"]), str(data["split"])
+    kind = str(nats["measure"]), str(nats["guarantee"]), str(nats.get("given") or "")
+    # Data of one name may still differ (somebody's own file): then they are not the same data.
+    identity = json.dumps([data.get("spec"), data.get("sha256")], sort_keys=True)
+    group = groups.setdefault(
+        (*names, *kind, data["n"], identity),
+        Group(*names, data["n"], *kind, floor=_floor(score)),
+    )
+    group.rows.append(_row(run, record, score))
+
+
+def _floor(score: Mapping[str, Any]) -> float | None:
+    """The negative log-likelihood of independent entries, nats."""
+    floor = (score.get("floor") or {}).get("nats")
+    return None if floor is None else -floor
+
+
+def _row(run: RunDirectory, record: Mapping[str, Any], score: Mapping[str, Any]) -> Row:
+    nats = score["nats"]
+    return Row(
+        model=model_name(run),
+        run=run.path.resolve().name,
+        nll=None if nats["mean"] is None else -nats["mean"],
+        stderr=nats.get("stderr"),
+        reason=nats.get("reason"),
+        bits_per_dim=score.get("bits_per_dim"),
+        method=str(nats["method"]),
+        weights=str((score.get("checkpoint") or {}).get("weights", "")),
+        parameters=record.get("parameters"),
+    )

@@ -1,0 +1,202 @@
+"""Writing pictures into a run directory, and the words that say what they are.
+
+``samples/`` holds sets of draws: for each an array, a picture and a JSON file that names them.
+``gallery/`` holds the model's figures, listed in ``figures.json``, and a picture of test data. The
+same run gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from genlab.contracts import DataSpec, Figure
+from genlab.gallery.completions import completion_grid
+from genlab.gallery.drawing import About, Drawn, draw, image_pixels, sample_grid, thumbnail
+from genlab.runs import RunDirectory, atomic, write_json
+
+SCHEMA = 1
+REFERENCE = "data"
+
+
+def about_run(record: Mapping[str, Any], command: str, seed: int) -> dict[str, str]:
+    """The words kept in a picture's metadata. record: of the run; the hash stands for its settings."""
+    return {
+        "Software": "genlab",
+        "run": str(record.get("fingerprint", "unknown")),
+        "seed": str(seed),
+        "command": command,
+    }
+
+
+def write_samples(
+    folder: Path,
+    samples: Tensor,
+    spec: DataSpec,
+    *,
+    seed: int,
+    command: str,
+    about: About | None = None,
+    label: int | None = None,
+    singles: bool = False,
+) -> Path:
+    """Write a set of draws (n, *shape) as seed-<seed>[-label-<label>] and return its picture.
+
+    .npz holds the array x, .png the picture, .thumb.png its first few, .json the words; singles adds a
+    folder with one PNG for each image, pixel for pixel.
+    """
+    name = f"seed-{seed}" if label is None else f"seed-{seed}-label-{label}"
+    drawn = sample_grid(samples, spec, about)
+    _write_arrays(folder / f"{name}.npz", x=samples)
+    _write(folder / f"{name}.png", drawn.still)
+    _write(folder / f"{name}.thumb.png", thumbnail(samples, spec, about))
+    if singles and spec.is_image:
+        for i, data in enumerate(image_pixels(samples, spec)):
+            _write(folder / name / f"{i:03}.png", data)
+    words = {"seed": seed, "label": label, "n": len(samples), "command": command}
+    _write_entry(folder, name, "samples", drawn, words)
+    return folder / f"{name}.png"
+
+
+def write_completions(
+    folder: Path,
+    draws: Tensor,
+    x: Tensor,
+    mask: Tensor,
+    spec: DataSpec,
+    *,
+    seed: int,
+    observed: str,
+    command: str,
+    about: About | None = None,
+) -> Path:
+    """Write completions draws: (n, B, *shape) of x where mask, both (B, *shape); return their picture."""
+    name = f"completions-{sanitised(observed)}-seed-{seed}"
+    drawn = completion_grid(draws, x, mask, spec, about)
+    _write_arrays(folder / f"{name}.npz", x=draws, observed=x, mask=mask)
+    _write(folder / f"{name}.png", drawn.still)
+    words = {"seed": seed, "observed": observed, "n": len(draws), "command": command}
+    _write_entry(folder, name, "completions", drawn, words)
+    return folder / f"{name}.png"
+
+
+def write_reference(
+    run: RunDirectory, rows: Tensor, spec: DataSpec, *, split: str = "test"
+) -> None:
+    """Write a picture of data (n, *shape), drawn as the samples are, to show beside them."""
+    drawn = sample_grid(rows, spec)
+    _write(run.figures / f"{REFERENCE}.png", drawn.still)
+    words = {"schema": SCHEMA, "picture": f"{REFERENCE}.png", "split": split, "n": len(rows)}
+    write_json(run.figures / f"{REFERENCE}.json", words | {"note": drawn.note})
+
+
+def write_figures(
+    run: RunDirectory, figures: Iterable[Figure], *, seed: int, about: About | None = None
+) -> list[dict[str, Any]]:
+    """Draw every figure into gallery/ and list them in figures.json; returns the list.
+
+    A figure that cannot be drawn is listed with the error instead of files, and so is what stops the
+    model from yielding more of them.
+    """
+    entries: list[dict[str, Any]] = []
+    for figure in _yielded(figures):
+        if isinstance(figure, Exception):
+            entries.append(
+                _failure("figures", "figures", "The model stopped giving figures.", figure)
+            )
+            continue
+        name = _free(sanitised(figure.name), {REFERENCE, *(entry["name"] for entry in entries)})
+        entries.append(_write_figure(run.figures, name, figure, about))
+    write_json(run.figures / "figures.json", {"schema": SCHEMA, "seed": seed, "figures": entries})
+    return entries
+
+
+def write_animations(
+    folder: Path, figures: Iterable[Figure], *, seed: int, about: About | None = None
+) -> list[Path]:
+    """Draw the animated ones of these figures as seed-<seed>-<name>.gif and .apng; returns the GIFs."""
+    written = []
+    for figure in figures:
+        if not figure.animated:
+            continue
+        name = f"seed-{seed}-{sanitised(figure.name)}"
+        for picture in draw(figure, about).pictures:
+            if picture.role != "still":
+                _write(folder / f"{name}{picture.suffix}", picture.data)
+        written.append(folder / f"{name}.gif")
+    return written
+
+
+def sanitised(name: str) -> str:
+    """A name that is a file name everywhere.
+
+    >>> sanitised("../One step: <b>predictions</b>")
+    'One-step-b-predictions-b'
+    """
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:80].strip("-")
+    return plain or "figure"
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """name, or name-2, name-3, … where it is taken."""
+    candidates = [name, *(f"{name}-{i}" for i in range(2, len(taken) + 3))]
+    return next(c for c in candidates if c.casefold() not in {t.casefold() for t in taken})
+
+
+def _yielded(figures: Iterable[Figure]) -> Iterator[Figure | Exception]:
+    """Each figure; at last, what the model raised instead of the next one."""
+    try:
+        yield from figures
+    except Exception as error:
+        yield error
+
+
+def _write_figure(folder: Path, name: str, figure: Figure, about: About | None) -> dict[str, Any]:
+    try:
+        drawn = draw(figure, about)
+    except Exception as error:
+        return _failure(name, figure.name, figure.caption, error)
+    files = {picture.role: f"{name}{picture.suffix}" for picture in drawn.pictures}
+    for picture in drawn.pictures:
+        _write(folder / f"{name}{picture.suffix}", picture.data)
+    return {
+        "name": name,
+        "title": figure.name,
+        "caption": figure.caption,
+        "kind": type(figure.content).__name__.lower(),
+        "animated": "animation" in files,
+        "files": files,
+        "note": drawn.note,
+    }
+
+
+def _failure(name: str, title: str, caption: str, error: Exception) -> dict[str, Any]:
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    return {"name": name, "title": title, "caption": caption, "files": {}, "error": reason}
+
+
+def _write_entry(
+    folder: Path, name: str, kind: str, drawn: Drawn, words: Mapping[str, Any]
+) -> None:
+    entry = {"schema": SCHEMA, "kind": kind, "picture": f"{name}.png", "array": f"{name}.npz"}
+    if kind == "samples":
+        entry["thumbnail"] = f"{name}.thumb.png"
+    write_json(folder / f"{name}.json", {**entry, **words, "note": drawn.note})
+
+
+def _write_arrays(path: Path, **arrays: Tensor) -> None:
+    buffer = io.BytesIO()
+    named = {key: value.detach().cpu().numpy() for key, value in arrays.items()}
+    np.savez_compressed(buffer, **named)  # type: ignore[arg-type]
+    _write(path, buffer.getvalue())
+
+
+def _write(path: Path, data: bytes) -> None:
+    with atomic(path) as file:
+        file.write(data)

@@ -1,0 +1,355 @@
+"""What a page shows of one run, read from its directory. What cannot be read becomes a reason.
+
+Needs no torch, no data and no model: the run of a plugin that is gone can still be shown.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from genlab.errors import UsageError
+from genlab.gallery import words
+from genlab.gallery.curves import Chart, charts, read_curves
+from genlab.gallery.scores import best, model_name, read_scores
+from genlab.runs import RunDirectory
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture of the page, or the reason why there is none."""
+
+    href: str = ""
+    width: int = 0
+    height: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Draws:
+    """A set of samples or completions."""
+
+    kind: str
+    picture: Shown
+    thumbnail: Shown
+    words: Mapping[str, Any]
+    note: str
+
+
+@dataclass(frozen=True)
+class FigureView:
+    """still, and where the figure moves: animation (APNG) and download (GIF)."""
+
+    title: str
+    caption: str
+    still: Shown
+    animation: Shown | None
+    download: Shown | None
+    note: str
+
+
+@dataclass(frozen=True)
+class ScoreView:
+    split: str
+    n: int
+    number: str
+    spoken: str
+    bits: str
+    floor: str
+    floor_bits: str
+    method: str
+    guarantee: str
+    weights: str
+    sentence: str
+    comparison: str
+    density: bool
+
+
+@dataclass
+class RunView:
+    """Everything that the templates write about a run. files: what its page shows, by relative name."""
+
+    slug: str
+    name: str
+    model: str = "unknown model"
+    data: str = "unknown data"
+    variant: str = ""
+    datum: str = ""
+    status: str = "unreadable"
+    reason: str = ""
+    facts: list[tuple[str, str]] = field(default_factory=list)
+    versions: list[tuple[str, str]] = field(default_factory=list)
+    command: str = ""
+    headline: ScoreView | None = None
+    scores: list[ScoreView] = field(default_factory=list)
+    draws: list[Draws] = field(default_factory=list)
+    reference: Shown = Shown(reason="no picture of test data was written")
+    reference_words: Mapping[str, Any] = field(default_factory=dict)
+    figures: list[FigureView] = field(default_factory=list)
+    stages: list[tuple[str, list[Chart]]] = field(default_factory=list)
+    config: str = ""
+    problems: list[str] = field(default_factory=list)
+    files: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def samples(self) -> Draws | None:
+        """The set that stands for the run: unconditional, with the smallest seed."""
+        usable = [draws for draws in self.draws if draws.kind == "samples"]
+        return min(usable, key=_order, default=None)
+
+    @property
+    def tile_facts(self) -> list[tuple[str, str]]:
+        return [(n.lower(), v) for n, v in self.facts if n in ("Parameters", "Training time")]
+
+    @property
+    def further(self) -> list[Draws]:
+        return [draws for draws in self.draws if draws is not self.samples]
+
+
+def _order(draws: Draws) -> tuple[bool, int]:
+    return draws.words.get("label") is not None, int(draws.words.get("seed", 0))
+
+
+def read_view(path: Path, slug: str) -> RunView:
+    """Read a run for its page.
+
+    Raises UsageError where there is no run at all; a run whose record is broken is shown as such.
+    """
+    run = RunDirectory(path)
+    view = RunView(slug, path.resolve().name)
+    try:
+        record = run.read()
+        if not isinstance(record, dict):
+            raise UsageError(f"{run.record} does not hold a run record")
+    except UsageError as error:
+        if not run.record.is_file():
+            raise
+        view.reason = f"{run.record.name} cannot be used: {error}".replace(f"{path}/", "")
+        return view
+    _read_record(view, run, record)
+    _read_scores(view, run)
+    _read_draws(view, run)
+    _read_reference(view, run)
+    _read_figures(view, run)
+    _read_curves(view, run)
+    return view
+
+
+# -------------------------------------------------------------------------------------- the run's record
+
+
+def _read_record(view: RunView, run: RunDirectory, record: Mapping[str, Any]) -> None:
+    spec = record.get("spec") or {}
+    view.model = model_name(run)
+    view.data, view.variant = str(spec.get("name", view.data)), str(spec.get("variant", ""))
+    view.datum = words.datum(spec)
+    view.status, view.reason = _status(run, record)
+    view.command = shlex.join(["genlab", "train", *map(str, record.get("overrides") or [])])
+    view.facts = list(_facts(record))
+    view.versions = list(_versions(record))
+    try:
+        view.config = run.config.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        view.problems.append(f"config.yaml is unreadable: {error}")
+
+
+def _status(run: RunDirectory, record: Mapping[str, Any]) -> tuple[str, str]:
+    """A word for the badge, and a sentence where the run did not complete."""
+    status = str(record.get("status", "unknown"))
+    progress = record.get("progress") or {}
+    where = ""
+    if progress:
+        where = (
+            f" in stage {progress.get('stage')}, at step {progress.get('step')} of "
+            f"{progress.get('steps')}"
+        )
+    if status == "completed":
+        return status, ""
+    if status == "failed":
+        return status, f"The run failed{where}: {record.get('error', 'no reason was recorded')}"
+    if status == "running" and not _is_live(run):
+        seen = record.get("heartbeat", "an unknown time")
+        return (
+            "stopped",
+            f"The run ended without a word{where}; its last sign of life is of {seen}.",
+        )
+    if status == "running":
+        return status, f"The run is still going on{where}; what is here is not final."
+    return status, f"The run was {status}{where}; what is here is not final."
+
+
+def _is_live(run: RunDirectory) -> bool:
+    try:
+        return run.is_live()
+    except OSError:
+        return False
+
+
+def _facts(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if isinstance(record.get("parameters"), int):
+        yield "Parameters", f"{record['parameters']:,}"
+    if isinstance(record.get("training_seconds"), int | float):
+        yield "Training time", words.duration(record["training_seconds"])
+    yield "Seed", str(record.get("seed"))
+    yield "Processes", str(record.get("world_size", "unknown"))
+    yield "Threads", str(record.get("threads", "unknown"))
+    if record.get("finished"):
+        yield "Finished", str(record["finished"])
+
+
+def _versions(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    sessions = record.get("sessions") or [{}]
+    last = sessions[-1]
+    for name, version in (last.get("versions") or {}).items():
+        if version:
+            yield str(name), str(version)
+    for name, version in (record.get("plugins") or {}).items():
+        yield f"plugin {name}", str(version)
+    if last.get("git"):
+        yield "commit", str(last["git"])
+    yield "settings hash", str(record.get("fingerprint", "unknown"))
+    data = record.get("data")
+    if isinstance(data, Mapping) and data.get("sha256"):
+        yield "data sha256", str(data["sha256"])
+
+
+# ------------------------------------------------------------------------------------------------ scores
+
+
+_SPLITS = {"test": 0, "val": 1, "train": 2}
+
+
+def _read_scores(view: RunView, run: RunDirectory) -> None:
+    scores, problems = read_scores(run)
+    view.problems += problems
+    ranked = sorted(scores, key=lambda score: _SPLITS.get(score["data"]["split"], len(_SPLITS)))
+    view.scores = [_score_view(score) for score in ranked]
+    chosen = best(scores)
+    view.headline = None if chosen is None else _score_view(chosen)
+    hashes = sorted({str(s["data"]["sha256"]) for s in scores if s["data"].get("sha256")})
+    known = {value for _, value in view.versions}
+    view.versions += [("data sha256", sha) for sha in hashes if sha not in known]
+
+
+def _score_view(score: Mapping[str, Any]) -> ScoreView:
+    nats, floor = score["nats"], (score.get("floor") or {}).get("nats")
+    bits = score.get("bits_per_dim")
+    floor_bits = bits * floor / nats["mean"] if bits is not None and floor is not None else None
+    return ScoreView(
+        split=str(score["data"]["split"]),
+        n=score["data"]["n"],
+        number=words.number(nats),
+        spoken=words.spoken(nats),
+        bits="" if bits is None else f"{bits:.3f}",
+        floor="" if floor is None else f"{-floor:.2f}",
+        floor_bits="" if floor_bits is None else f"{floor_bits:.3f}",
+        method=str(nats["method"]),
+        guarantee=str(nats["guarantee"]),
+        weights=str((score.get("checkpoint") or {}).get("weights", "")),
+        sentence=words.kind_of_number(nats, score["data"]["n"]),
+        comparison=words.comparison(score),
+        density=nats["measure"] == "density",
+    )
+
+
+# ---------------------------------------------------------------------------------------------- pictures
+
+
+def _read_draws(view: RunView, run: RunDirectory) -> None:
+    for path in sorted(run.samples.glob("*.json")):
+        entry = _read_entry(view, path)
+        if entry is not None:
+            view.draws.append(
+                Draws(
+                    kind=str(entry.get("kind", "samples")),
+                    picture=_picture(view, run.samples, entry.get("picture")),
+                    thumbnail=_picture(view, run.samples, entry.get("thumbnail")),
+                    words=entry,
+                    note=str(entry.get("note", "")),
+                )
+            )
+
+
+def _read_reference(view: RunView, run: RunDirectory) -> None:
+    path = run.figures / "data.json"
+    if path.is_file():
+        view.reference_words = _read_entry(view, path) or {}
+        view.reference = _picture(view, run.figures, view.reference_words.get("picture"))
+
+
+def _read_figures(view: RunView, run: RunDirectory) -> None:
+    path = run.figures / "figures.json"
+    if not path.is_file():
+        return
+    entries = (_read_entry(view, path) or {}).get("figures")
+    for entry in entries if isinstance(entries, list) else []:
+        if isinstance(entry, dict):
+            view.figures.append(_figure_view(view, run.figures, entry))
+
+
+def _figure_view(view: RunView, folder: Path, entry: Mapping[str, Any]) -> FigureView:
+    title, caption = str(entry.get("title", "figure")), str(entry.get("caption", ""))
+    if "error" in entry:
+        missing = Shown(reason=f"it could not be drawn ({entry['error']})")
+        return FigureView(title, caption, missing, None, None, "")
+    files = entry.get("files")
+    files = files if isinstance(files, dict) else {}
+    return FigureView(
+        title,
+        caption,
+        _picture(view, folder, files.get("still")),
+        _picture(view, folder, files["animation"]) if "animation" in files else None,
+        _picture(view, folder, files["download"]) if "download" in files else None,
+        str(entry.get("note", "")),
+    )
+
+
+def _read_entry(view: RunView, path: Path) -> dict[str, Any] | None:
+    """A JSON object; None, and a problem noted, where the file holds something else."""
+    try:
+        entry = json.loads(path.read_text())
+        if not isinstance(entry, dict):
+            raise ValueError("it holds no JSON object")
+    except (OSError, ValueError) as error:
+        view.problems.append(f"{path.name} is unreadable: {error}")
+        return None
+    return entry
+
+
+def _picture(view: RunView, folder: Path, name: Any) -> Shown:
+    """A picture file of the run, taken into view.files if it is one, whole and inside the folder."""
+    if not isinstance(name, str) or Path(name).name != name:
+        return Shown(reason="no picture is named")
+    path = folder / name
+    try:
+        if path.resolve().parent != folder.resolve():
+            return Shown(reason=f"{name} lies outside the run")
+        data = path.read_bytes()
+        with Image.open(io.BytesIO(data), formats=("PNG", "GIF")) as image:
+            width, height = image.size
+            image.verify()
+    except FileNotFoundError:
+        return Shown(reason=f"{name} is missing")
+    except Exception as error:  # Pillow raises whatever a broken file makes it raise
+        return Shown(reason=f"{name} is unreadable ({type(error).__name__})")
+    href = f"{folder.name}/{name}"
+    view.files[href] = data
+    return Shown(href, width, height)
+
+
+def _read_curves(view: RunView, run: RunDirectory) -> None:
+    if not run.curves.is_file():
+        return
+    try:
+        curves = read_curves(run.curves)
+    except (OSError, ValueError) as error:
+        view.problems.append(f"{run.curves.name} is unreadable: {error}")
+        return
+    view.stages = [(stage, charts(series)) for stage, series in curves.items()]

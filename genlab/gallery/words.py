@@ -1,0 +1,135 @@
+"""What kind of number a score is, in words for somebody who has not seen the project. Needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+# A lower bound of the log-likelihood is an upper bound of its negative, which is what is printed.
+SIGNS = {"exact": "", "lower bound": "≤ ", "upper bound": "≥ ", "estimate": "≈ "}
+
+SPOKEN = {"≤ ": "at most", "≥ ": "at least", "≈ ": "about"}
+
+GUARANTEES = {
+    "exact": "Exact: the model's own probability of each datum, up to rounding.",
+    "lower bound": (
+        "A bound: on average over the estimator's noise, the true negative log-likelihood is at most "
+        "this number, so the model may be better than it says."
+    ),
+    "upper bound": (
+        "A bound from the flattering side: on average over the estimator's noise, the true negative "
+        "log-likelihood is at least this number, so the model may be worse than it says."
+    ),
+    "estimate": (
+        "An estimate without a promise: the true value may lie on either side by an unknown amount."
+    ),
+}
+MEASURES = {
+    "mass": "It counts the probability of discrete data, so it is never below zero.",
+    "density": (
+        "It is a density of continuous data, which may be below zero and is never compared with a "
+        "probability."
+    ),
+}
+TRUST = ("exact", "lower bound", "upper bound", "estimate")
+
+
+def kind_of_number(nats: Mapping[str, Any], n: int) -> str:
+    """The sentences under a score. nats: that entry of a score file; n: how many data were scored."""
+    guarantee, measure = str(nats.get("guarantee")), str(nats.get("measure"))
+    sentences = [
+        GUARANTEES.get(guarantee, f"Of unknown kind ({guarantee})."),
+        MEASURES.get(measure, ""),
+        "The model was told the label of each datum." if nats.get("given") == "label" else "",
+        _error(nats, n),
+        _shared(nats.get("shared")),
+    ]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _error(nats: Mapping[str, Any], n: int) -> str:
+    if nats.get("mean") is None:
+        return f"No number is given: {nats.get('reason') or 'the reason was not recorded'}."
+    return f"± is the standard error over {n:,} data." if nats.get("stderr") is not None else ""
+
+
+def _shared(interval: Any) -> str:
+    if not interval:
+        return ""
+    low, high = interval
+    return (
+        f"All data share a further error between {low:.3g} and {high:.3g} nats, which more data would "
+        "not shrink."
+    )
+
+
+def number(nats: Mapping[str, Any]) -> str:
+    """The negative log-likelihood with its sign and error: "≤ 97.12 ± 0.20"."""
+    if nats.get("mean") is None:
+        return "no number"
+    error = nats.get("stderr")
+    sign = SIGNS.get(str(nats.get("guarantee")), "≈ ")
+    return f"{sign}{-nats['mean']:.2f}" + (f" ± {error:.2f}" if error is not None else "")
+
+
+def spoken(nats: Mapping[str, Any]) -> str:
+    """As ``number``, with a word for the sign: "at most 97.12 ± 0.20"; empty for no number."""
+    if nats.get("mean") is None:
+        return ""
+    sign = SIGNS.get(str(nats.get("guarantee")), "≈ ")
+    text = number(nats).removeprefix(sign)
+    return f"{SPOKEN[sign]} {text}" if sign else text
+
+
+# A bound of the likelihood bounds how much better or worse than something known a model is.
+_LIMITS = {
+    ("lower bound", True): "at least ",
+    ("lower bound", False): "at most ",
+    ("upper bound", True): "at most ",
+    ("upper bound", False): "at least ",
+    ("estimate", True): "about ",
+    ("estimate", False): "about ",
+}
+
+
+def comparison(score: Mapping[str, Any]) -> str:
+    """How a score stands to that of the model whose entries are independent."""
+    mean, floor = score["nats"].get("mean"), (score.get("floor") or {}).get("nats")
+    if mean is None or floor is None:
+        return ""
+    gain = mean - floor
+    side = "better than" if gain >= 0 else "worse than"
+    limit = _LIMITS.get((str(score["nats"].get("guarantee")), gain >= 0), "")
+    return (
+        f"{limit}{abs(gain):.2f} nats {side} independent entries, whose number is {-floor:.2f} nats"
+    )
+
+
+def datum(spec: Mapping[str, Any]) -> str:
+    """What one datum is: "an image of 8 × 8 binary pixels"."""
+    shape = [int(n) for n in spec.get("shape") or ()]
+    kinds = {
+        "binary": "binary ",
+        "levels": f"{spec.get('levels')}-level ",
+        "real": "real-valued ",
+    }
+    kind = kinds.get(str(spec.get("support")), "")
+    if len(shape) == 3:
+        channels = "" if shape[0] == 1 else f" in {shape[0]} channels"
+        return f"an image of {shape[1]} × {shape[2]} {kind}pixels{channels}"
+    if len(shape) == 1:
+        return f"a row of {shape[0]} {kind}numbers"
+    return f"an array of {' × '.join(map(str, shape))} {kind}numbers"
+
+
+def duration(seconds: float) -> str:
+    """
+    >>> duration(3.21), duration(75), duration(7260)
+    ('3.2 s', '1 min 15 s', '2 h 1 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,137 @@
+"""Showing a run: its samples, test data to set beside them, and the figures that only its model has."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from genlab import randomness
+from genlab.api.run import Run
+from genlab.contracts import (
+    Batch,
+    Completes,
+    DataError,
+    Figure,
+    HasFigures,
+    Observed,
+    UsageError,
+)
+from genlab.gallery.drawing import how_many
+from genlab.gallery.store import (
+    about_run,
+    write_animations,
+    write_completions,
+    write_figures,
+    write_reference,
+    write_samples,
+)
+from genlab.launch import rank
+from genlab.observing import read_evidence
+from genlab.progress import progress
+
+SEED = 0  # of the samples that every run shows, so that runs can be laid side by side
+ROWS = 64  # test data shown, and given to the model to make its figures of
+
+
+def show_run(run: Run) -> None:
+    """Write samples, test data and figures into the run directory. Rank 0 alone does it."""
+    if rank() != 0:
+        return
+    run.model.eval()
+    n = how_many(run.spec)
+    command = f"genlab sample RUN --n {n} --seed {SEED}"
+    about = about_run(run.record, train_command(run), SEED)
+    samples = run.sample(n, seed=SEED)
+    write_samples(run.directory.samples, samples, run.spec, seed=SEED, command=command, about=about)
+    write_reference(run.directory, some_data(run, n).x.cpu(), run.spec)
+    write_figures(run.directory, figures(run, SEED), seed=SEED, about=about)
+
+
+def sample(
+    run: Run, folder: Path, n: int, *, seed: int = 0, label: int | None = None
+) -> list[Path]:
+    """Write n samples into folder, with single images and animated figures; returns the pictures."""
+    command = f"genlab sample RUN --n {n} --seed {seed}"
+    command += "" if label is None else f" --label {label}"
+    about = about_run(run.record, train_command(run), seed)
+    samples = run.sample(n, seed=seed, label=label)
+    picture = write_samples(
+        folder,
+        samples,
+        run.spec,
+        seed=seed,
+        command=command,
+        about=about,
+        label=label,
+        singles=True,
+    )
+    try:
+        return [picture, *write_animations(folder, figures(run, seed), seed=seed, about=about)]
+    except DataError as error:
+        print(f"no animations: {error}", file=sys.stderr)
+        return [picture]
+
+
+def complete(run: Run, folder: Path, file: Path, observed: str, n: int, *, seed: int = 0) -> Path:
+    """Write n completions of each datum in file, given its observed part; returns the picture.
+
+    observed: left, right, top, bottom, or the path of a mask image.
+    Raises UsageError where the model completes nothing of the kind, or a file does not fit the data.
+    """
+    model = run.model
+    if not isinstance(model, Completes) or Observed not in model.completes:
+        raise UsageError(f"{type(model).__name__} completes no data of which a part is observed")
+    if n < 1:
+        raise UsageError(f"--n {n} must be at least 1")
+    evidence = read_evidence(file, observed, run.spec)
+    drawn = []
+    with progress("complete", len(evidence.x)) as advance, torch.no_grad():
+        for i in range(len(evidence.x)):
+            noise = randomness.generator("complete", seed, i, device=model.device)
+            one = Observed(
+                *(part[i : i + 1].to(model.device) for part in (evidence.x, evidence.mask))
+            )
+            drawn.append(model.complete(one, n, generator=noise).cpu())
+            advance(i + 1, "completed")
+    name = observed if not Path(observed).suffix else Path(observed).stem
+    command = f"genlab sample RUN --n {n} --seed {seed} --complete FILE --observed {name}"
+    return write_completions(
+        folder,
+        torch.cat(drawn, dim=1),
+        evidence.x,
+        evidence.mask,
+        run.spec,
+        seed=seed,
+        observed=name,
+        command=command,
+        about=about_run(run.record, train_command(run), seed),
+    )
+
+
+def train_command(run: Run) -> str:
+    return shlex.join(["genlab", "train", *run.record["overrides"]])
+
+
+def some_data(run: Run, n: int, split: str = "test") -> Batch:
+    """n rows of a split, evenly spread over it: rows may be sorted by class."""
+    run.data.prepare_data()
+    run.data.setup("test")
+    dataset = run.data.dataset(split)
+    rows = torch.linspace(0, len(dataset) - 1, min(n, len(dataset))).round().long()
+    x, label, index = dataset[rows]
+    device = run.model.device
+    return Batch(x.to(device), None if label is None else label.to(device), index)
+
+
+@torch.no_grad()
+def figures(run: Run, seed: int) -> Iterator[Figure]:
+    """What the model yields, one at a time; nothing where it has no figures."""
+    model = run.model
+    if not isinstance(model, HasFigures):
+        return
+    noise = randomness.generator("figures", seed, device=model.device)
+    yield from model.figures(some_data(run, ROWS), generator=noise)

@@ -1,0 +1,232 @@
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import torch
+
+from genlab.contracts import DataSpec, Figure, Images, UsageError
+from genlab.gallery.page import MANIFEST, build
+from genlab.gallery.store import write_figures
+
+HOSTILE = """<script>alert('1')</script>"&"""
+
+
+class Page(HTMLParser):
+    """The elements of a page, the addresses it names and its text."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.folder = path.parent
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.parts: list[str] = []
+        self.feed(path.read_text())
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.links += [v for k, v in attrs if k in ("href", "src", "srcset") and v != "data:,"]
+
+    def handle_data(self, data):
+        self.parts.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.parts).split())
+
+
+@pytest.fixture
+def built(tmp_path):
+    """built(*runs) → the index page and, by the name of the run's folder, its page."""
+
+    def pages(*runs):
+        index = build([run.path for run in runs], tmp_path / "out")
+        return Page(index), {p.parent.name: Page(p) for p in index.parent.glob("*/index.html")}
+
+    return pages
+
+
+def test_a_run_is_shown_with_all_it_has(make_run, built):
+    run = make_run()
+    figure = Figure("chain", "How it came to be.", Images(torch.rand(2, 5, 1, 8, 8)), animated=True)
+    write_figures(run, [figure], seed=0)
+    index, pages = built(run)
+    page = pages["one"]
+    assert "Imagined" in index.text
+    assert "NLL 18.80 ± 0.20 nats" in index.text
+    assert "1,234 parameters · 1 min 15 s" in index.text
+    assert "an image of 8 × 8 binary pixels" in page.text
+    assert "6.40 nats better than independent entries" in page.text
+    assert "Exact: the model's own probability" in page.text
+    assert "genlab train model=imagined data=bits" in page.text
+    assert "How it came to be." in page.text
+    assert page.tags.count("picture") == 1
+    assert "nats per datum" in page.text
+    assert "_target_: acme.Imagined" in page.text
+
+
+def test_every_address_is_a_file_of_the_gallery(make_run, built):
+    index, pages = built(make_run("a"), make_run("b"))
+    for page in (index, *pages.values()):
+        assert page.links
+        for link in page.links:
+            assert not re.match(r"[a-z]+:|/", link), link
+            assert (page.folder / link).is_file(), link
+
+
+def test_pages_hold_no_script_and_ask_for_nothing(make_run, built):
+    index, pages = built(make_run())
+    for page in (index, *pages.values()):
+        assert not {"script", "iframe", "object", "embed"} & set(page.tags)
+        assert "http" not in (page.folder / "index.html").read_text()
+
+
+def test_hostile_names_are_text(make_run, make_score, built):
+    spec = DataSpec(HOSTILE, HOSTILE, (1, 8, 8), "binary")
+    scores = (make_score(spec, method=HOSTILE),)
+    run = make_run("a<b>", spec, scores, model=f"acme.{HOSTILE}", overrides=[f"data={HOSTILE}"])
+    figures = [
+        Figure(HOSTILE, HOSTILE + "x" * 300, Images(torch.rand(1, 1, 1, 8, 8))),
+        Figure(HOSTILE, HOSTILE, Images(torch.rand(1))),
+    ]
+    write_figures(run, figures, seed=0)
+    index, pages = built(run)
+    for page in (index, *pages.values()):
+        assert "script" not in page.tags
+        assert page.text.count(HOSTILE) >= 2
+
+
+@pytest.mark.parametrize(
+    ("record", "shown"),
+    [
+        ({"status": "failed", "error": "the loss is nan at step 7"}, "the loss is nan at step 7"),
+        ({"status": "interrupted"}, "The run was interrupted"),
+        ({"status": "running", "heartbeat": "yesterday"}, "last sign of life is of yesterday"),
+    ],
+)
+def test_a_run_that_did_not_complete_says_so(make_run, built, record, shown):
+    index, pages = built(make_run(**record))
+    assert shown in index.text
+    assert shown in pages["one"].text
+
+
+def test_a_run_that_is_alive_is_still_going_on(make_run, built):
+    run = make_run(status="running", progress={"stage": "fit", "step": 5, "steps": 9})
+    with run.lock():
+        index, _ = built(run)
+    assert "still going on in stage fit, at step 5 of 9" in index.text
+
+
+def test_what_cannot_be_read_is_replaced_by_the_reason(make_run, built):
+    run = make_run()
+    write_figures(run, [Figure("f", "A figure.", Images(torch.rand(1, 1, 1, 8, 8)))], seed=0)
+    picture = run.samples / "seed-0.png"
+    picture.write_bytes(picture.read_bytes()[:60])
+    (run.figures / "f.png").unlink()
+    (run.scores / "test-0.json").write_text("{}")
+    run.curves.write_text("no curves\n1\n")
+    run.config.write_bytes(b"\xff\xfe")
+    _, pages = built(run)
+    text = pages["one"].text
+    assert "seed-0.png is unreadable" in text
+    assert "f.png is missing" in text
+    assert "test-0.json is unreadable" in text
+    assert "metrics.csv is unreadable" in text
+    assert "config.yaml is unreadable" in text
+    assert "unknown model" in text
+
+
+def test_a_run_with_nothing_but_a_broken_record_has_a_tile(make_run, built):
+    run = make_run("broken")
+    run.record.write_text("{")
+    index, _ = built(make_run("fine"), run)
+    assert "run.json cannot be used" in index.text
+    assert "Imagined" in index.text
+
+
+def test_a_run_shows_only_its_own_files(make_run, built, tmp_path):
+    run = make_run()
+    (tmp_path / "runs" / "secret.png").write_bytes((run.samples / "seed-0.png").read_bytes())
+    (run.figures / "link.png").symlink_to(tmp_path / "runs" / "secret.png")
+    entries = [
+        {"title": name, "caption": "", "files": {"still": name}, "animated": False}
+        for name in ("../../secret.png", "link.png", "data.json")
+    ]
+    (run.figures / "figures.json").write_text(json.dumps({"figures": entries}))
+    _, pages = built(run)
+    text = pages["one"].text
+    assert "no picture is named" in text
+    assert "link.png lies outside the run" in text
+    assert "data.json is unreadable" in text
+
+
+def test_a_number_that_cannot_be_trusted_is_not_printed(make_run, make_score, built):
+    spec = DataSpec("bits", "fixed", (1, 8, 8), "binary")
+    doubtful = make_score(
+        spec, None, guarantee="estimate", reason="it did not converge", shared=[-1.0, 2.0]
+    )
+    bound = make_score(spec, -19.0, guarantee="lower bound")
+    index, pages = built(make_run("a", scores=(doubtful,)), make_run("b", scores=(doubtful, bound)))
+    assert "No test score that can be trusted" in index.text
+    assert "NLL ≤ 19.00 ± 0.20" in index.text
+    assert "No number is given: it did not converge." in pages["a"].text
+    assert "between -1 and 2 nats" in pages["a"].text
+    assert "at most 19.00 ± 0.20 nats" in pages["b"].text
+
+
+def test_runs_of_one_name_have_pages_of_their_own(make_run, tmp_path):
+    make_run("x/one")
+    make_run("y/one")
+    paths = [tmp_path / "runs" / folder / "one" for folder in "xy"]
+    index = build(paths, tmp_path / "out")
+    assert {p.parent.name for p in index.parent.glob("*/index.html")} == {"one", "one-2"}
+
+
+def test_a_folder_that_holds_something_else_is_refused(make_run, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "thesis.tex").write_text("years of work")
+    run = make_run()
+    with pytest.raises(UsageError, match="--overwrite"):
+        build([run.path], out)
+    assert [p.name for p in out.iterdir()] == ["thesis.tex"]
+    build([run.path], out, overwrite=True)
+    assert (out / "thesis.tex").read_text() == "years of work"
+    with pytest.raises(UsageError, match="is a file"):
+        build([run.path], out / "thesis.tex")
+
+
+def test_a_gallery_is_replaced_and_other_files_stay(make_run, tmp_path):
+    out, a, b = tmp_path / "out", make_run("a"), make_run("b")
+    build([a.path, b.path], out)
+    (out / "a" / "notes.txt").write_text("mine")
+    build([b.path], out)
+    assert sorted(p.name for p in out.iterdir()) == [MANIFEST, "a", "b", "index.html"]
+    assert [p.name for p in (out / "a").iterdir()] == ["notes.txt"]
+
+
+def test_a_manifest_cannot_remove_files_elsewhere(make_run, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (tmp_path / "precious").write_text("")
+    (out / MANIFEST).write_text(json.dumps({"files": ["../precious"]}))
+    build([make_run().path], out)
+    assert (tmp_path / "precious").exists()
+    (out / MANIFEST).write_text("{")
+    with pytest.raises(UsageError, match="damaged"):
+        build([tmp_path / "runs" / "one"], out)
+
+
+def test_what_is_no_run_is_refused_before_anything_is_written(make_run, tmp_path):
+    with pytest.raises(UsageError, match="not a run directory"):
+        build([make_run().path, tmp_path], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_same_runs_give_the_same_bytes(make_run, tmp_path):
+    run = make_run()
+    for folder in ("a", "b"):
+        build([run.path], tmp_path / folder)
+    for path in (p for p in (tmp_path / "a").rglob("*") if p.is_file()):
+        assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes()

@@ -1,0 +1,121 @@
+import csv
+import io
+import json
+
+import pytest
+
+from genlab.contracts import DataSpec
+from genlab.gallery.curves import charts, read_curves
+from genlab.gallery.scores import best, compare
+from genlab.gallery.tables import WRITERS
+from genlab.gallery.words import comparison, kind_of_number, number
+
+SPEC = DataSpec("bits", "fixed", (1, 8, 8), "binary")
+
+
+@pytest.fixture
+def groups(make_run, make_score):
+    """The groups of four runs, which differ in what may be compared."""
+    other = DataSpec("bits", "dynamic", (1, 8, 8), "binary")
+    bound = {"guarantee": "lower bound", "method": "ELBO"}
+    runs = [
+        make_run("worse", scores=(make_score(SPEC, -20.0), make_score(SPEC, -19.5, **bound))),
+        make_run("better", scores=(make_score(SPEC, -18.0),)),
+        make_run("unsure", scores=(make_score(SPEC, None, reason="a|b <i>"),)),
+        make_run("elsewhere", other, (make_score(other, -10.0),)),
+    ]
+    found, problems = compare([run.path for run in runs])
+    assert problems == []
+    return found
+
+
+def test_only_numbers_of_one_kind_share_a_group(groups):
+    kinds = [(g.variant, g.guarantee, [row.run for row in g.rows]) for g in groups]
+    assert kinds == [
+        ("dynamic", "exact", ["elsewhere"]),
+        ("fixed", "exact", ["better", "worse", "unsure"]),
+        ("fixed", "lower bound", ["worse"]),
+    ]
+
+
+def test_data_of_one_name_that_differ_are_apart(make_run, make_score):
+    tall = DataSpec("bits", "fixed", (1, 16, 4), "binary")
+    runs = [make_run("a"), make_run("b", tall, (make_score(tall),))]
+    assert len(compare([run.path for run in runs])[0]) == 2
+
+
+def test_unreadable_scores_are_named(make_run):
+    run = make_run()
+    (run.scores / "test-9.json").write_text("[]")
+    groups, problems = compare([run.path])
+    assert len(groups) == 1
+    assert "test-9.json is unreadable" in problems[0]
+
+
+def test_every_format_holds_every_score(groups):
+    for name, write in WRITERS.items():
+        text = write(groups)
+        for number_ in ("18.0", "20.0", "19.5", "10.0"):
+            assert number_ in text, name
+    assert "a\\|b &lt;i>" in WRITERS["md"](groups)
+    assert "&lt;i&gt;" in WRITERS["html"](groups)
+    assert [len(g["rows"]) for g in json.loads(WRITERS["json"](groups))] == [1, 3, 1]
+    rows = list(csv.DictReader(io.StringIO(WRITERS["csv"](groups))))
+    assert [row["guarantee"] for row in rows] == ["exact"] * 4 + ["lower bound"]
+
+
+def test_the_score_that_can_be_trusted_most_stands_for_the_run(make_score):
+    bound = make_score(SPEC, -10.0, guarantee="lower bound")
+    exact = make_score(SPEC, -18.0)
+    assert best([bound, exact]) is exact
+    assert best([bound, make_score(SPEC, None)]) is bound
+    assert best([make_score(SPEC, None)]) is None
+
+
+@pytest.mark.parametrize(
+    ("guarantee", "shown", "told"),
+    [
+        ("exact", "18.80 ± 0.20", "up to rounding"),
+        ("lower bound", "≤ 18.80 ± 0.20", "may be better than it says"),
+        ("upper bound", "≥ 18.80 ± 0.20", "may be worse than it says"),
+        ("estimate", "≈ 18.80 ± 0.20", "without a promise"),
+    ],
+)
+def test_each_number_says_what_kind_it_is(make_score, guarantee, shown, told):
+    nats = make_score(SPEC, guarantee=guarantee)["nats"]
+    assert number(nats) == shown
+    assert told in kind_of_number(nats, 297)
+
+
+def test_a_bound_bounds_the_gain_over_the_floor(make_score):
+    assert comparison(make_score(SPEC, guarantee="lower bound")).startswith(
+        "at least 6.40 nats better"
+    )
+    assert comparison(make_score(SPEC, guarantee="upper bound")).startswith(
+        "at most 6.40 nats better"
+    )
+    assert comparison(make_score(SPEC, -30.0, guarantee="lower bound")).startswith(
+        "at most 4.80 nats w"
+    )
+    assert comparison(make_score(SPEC)).startswith("6.40 nats better")
+
+
+def test_curves_become_charts(tmp_path):
+    rows = ["stage,epoch,step,name,value"]
+    for step in range(1, 101):
+        loss = 1e6 if step < 3 else 20 + 1 / step
+        rows += [f"fit,0,{step},loss,{loss}", f"fit,0,{step},val/nll,{21 + 1 / step}"]
+        rows += [f"fit,0,{step},val/mse,0.01", f"fit,0,{step},lr,0.001", f"fit,0,{step},val/odd,"]
+    path = tmp_path / "metrics.csv"
+    path.write_text("\n".join(rows))
+    first, second = charts(read_curves(path)["fit"])
+    assert [line.name for line in first.lines] == ["loss", "val/nll"]
+    assert first.y_label == "nats per datum"
+    assert "2 early points" in first.note
+    assert [line.name for line in second.lines] == ["val/mse"]
+    assert [tick.label for tick in first.x_ticks] == ["0", "50", "100"]
+
+
+def test_a_single_point_is_a_chart():
+    (chart,) = charts({"loss": [(1.0, 2.0)]})
+    assert chart.lines[0].last == "2"

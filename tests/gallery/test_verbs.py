@@ -1,0 +1,131 @@
+"""The verbs on a run that is really trained, for one epoch."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import genlab
+from genlab.cli.main import main
+from genlab.show import show_run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    words = ["model=made", "data=digits_binary", "model.hidden=[16]", "stages.fit.max_epochs=1"]
+    return genlab.train(*words, f"folder={folder}", "gallery=false", "evaluate=test")
+
+
+def test_a_run_is_shown_reproducibly(run, tmp_path):
+    random_state = torch.get_rng_state()
+    show_run(run)
+    files = [*run.directory.samples.iterdir(), *run.directory.figures.iterdir()]
+    before = {path: path.read_bytes() for path in files}
+    show_run(genlab.open(run.path))
+    assert {path: path.read_bytes() for path in files} == before
+    assert torch.equal(torch.get_rng_state(), random_state)
+    figures = json.loads((run.directory.figures / "figures.json").read_text())["figures"]
+    assert {f["name"] for f in figures} == {"predictions", "completions"}
+    assert not any("error" in figure for figure in figures)
+    assert main(["gallery", str(run.path), "-o", str(tmp_path / "g")]) == 0
+    assert (tmp_path / "g" / "index.html").is_file()
+
+
+def test_sample_writes_pictures_and_the_array(run, tmp_path, capsys):
+    assert main(["sample", str(run.path), "--n", "5", "--seed", "2", "-o", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "seed-2.png")
+    with np.load(tmp_path / "seed-2.npz", allow_pickle=False) as arrays:
+        assert (arrays["x"] == run.sample(5, seed=2).numpy()).all()
+    assert np.asarray(Image.open(tmp_path / "seed-2" / "004.png")).shape == (8, 8)
+
+
+@pytest.mark.parametrize("observed", ["left", "right", "top", "bottom", "mask"])
+def test_completions_keep_what_was_observed(run, tmp_path, observed):
+    image = np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8)
+    Image.fromarray(image).save(tmp_path / "x.png")
+    mask = np.zeros((8, 8), np.uint8)
+    mask[
+        {"left": np.s_[:, :4], "right": np.s_[:, 4:], "top": np.s_[:4], "bottom": np.s_[4:]}.get(
+            observed, np.s_[::2]
+        )
+    ] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    where = str(tmp_path / "mask.png") if observed == "mask" else observed
+    words = ["--complete", str(tmp_path / "x.png"), "--observed", where]
+    assert main(["sample", str(run.path), "--n", "3", *words, "-o", str(tmp_path)]) == 0
+    with np.load(tmp_path / f"completions-{observed}-seed-0.npz", allow_pickle=False) as arrays:
+        x = arrays["x"]
+    assert x.shape == (3, 1, 1, 8, 8)
+    assert (x[:, 0, 0][:, mask > 0] == (image >= 128)[mask > 0]).all()
+
+
+def test_completion_takes_arrays(run, tmp_path):
+    x = run.sample(2, seed=5).numpy()
+    np.savez(tmp_path / "x.npz", x=x)
+    words = ["--n", "2", "--complete", str(tmp_path / "x.npz"), "--observed", "top"]
+    assert main(["sample", str(run.path), *words, "-o", str(tmp_path)]) == 0
+    with np.load(tmp_path / "completions-top-seed-0.npz", allow_pickle=False) as arrays:
+        assert (arrays["x"][:, :, :, :4] == x[None, :, :, :4]).all()
+
+
+def big(path):
+    Image.new("L", (9, 8)).save(path)
+
+
+def coloured(path):
+    Image.new("RGB", (8, 8), "red").save(path)
+
+
+def text(path):
+    path.write_text("no image")
+
+
+def half(path):
+    np.savez(path.with_suffix(".npz"), x=np.full((1, 1, 8, 8), 0.5))
+    path.with_suffix(".npz").rename(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "complaint"),
+    [
+        ("x.png", big, "has 8×9 pixels (height × width); the data have 8×8"),
+        ("x.png", coloured, "in colour"),
+        ("x.png", text, "no image"),
+        ("x.npz", half, "values other than 0 and 1"),
+        ("x.npz", text, "no array x"),
+        ("x.png", lambda path: None, "no such file"),
+    ],
+)
+def test_files_that_do_not_fit_are_refused(run, tmp_path, capsys, name, write, complaint):
+    write(tmp_path / name)
+    words = ["--complete", str(tmp_path / name), "--observed", "left", "-o", str(tmp_path / "out")]
+    assert main(["sample", str(run.path), *words]) == 2
+    error = capsys.readouterr().err
+    assert complaint in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--n", "0"], ["--label", "10"], ["--complete", "x.png"], ["--observed", "left"]],
+)
+def test_wrong_words_are_refused(run, tmp_path, words):
+    assert main(["sample", str(run.path), *words, "-o", str(tmp_path / "out")]) == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_compare_prints_every_format(run, capsys):
+    for name in ("table", "md", "json", "csv", "html"):
+        assert main(["compare", str(run.path), "--format", name]) == 0
+        assert "MADE" in capsys.readouterr().out
+    assert main(["compare", str(run.path), "--split", "val"]) == 0
+    assert "genlab evaluate" in capsys.readouterr().out
+
+
+def test_gallery_refuses_what_is_no_run(tmp_path, capsys):
+    assert main(["gallery", str(tmp_path / "nothing"), "-o", str(tmp_path / "g")]) == 2
+    assert "not a run directory" in capsys.readouterr().err
