@@ -37,9 +37,13 @@ class Option:
 
     @property
     def summary(self) -> str:
-        """The sentence in the file's first comment line."""
-        first = self.path.read_text(encoding="utf-8").split("\n", 1)[0]
-        return first.lstrip("# ").strip() if first.startswith("#") else ""
+        """The sentence in the file's first comment line, after Hydra's own header."""
+        for line in self.path.read_text(encoding="utf-8").splitlines():
+            if not line.startswith("#"):
+                break
+            if not line.startswith("# @"):
+                return line.lstrip("# ").strip()
+        return ""
 
 
 def core_configs() -> Path:

@@ -13,6 +13,7 @@ import yaml
 from genlab.api.plan import Plan
 from genlab.api.run import Run
 from genlab.api.selection import train_the_best
+from genlab.api.show import show_run
 from genlab.components import build
 from genlab.contracts import UsageError
 from genlab.launch import rank
@@ -112,6 +113,8 @@ class Session:
         run = Run(self.run, model=plan.model, data=plan.data)
         for split in plan.splits:
             run.evaluate(split, settings=self._settings(plan))
+        if plan.composed.resolved["gallery"]:
+            show_run(run)
         return run
 
     def _train(self) -> Plan:

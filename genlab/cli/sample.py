@@ -28,8 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from genlab import show
-    from genlab.api import open
+    from genlab.api import open, show
     from genlab.errors import UsageError
 
     if (args.complete is None) != (args.observed is None):

@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 
 import genlab
+from genlab.api.show import show_run
 from genlab.cli.main import main
-from genlab.show import show_run
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from genlab import randomness
+from genlab.api.observing import read_evidence
 from genlab.api.run import Run
 from genlab.contracts import (
     Batch,
@@ -30,7 +31,6 @@ from genlab.gallery.store import (
     write_samples,
 )
 from genlab.launch import rank
-from genlab.observing import read_evidence
 from genlab.progress import progress
 
 SEED = 0  # of the samples that every run shows, so that runs can be laid side by side
