@@ -11,8 +11,8 @@ from statistics import median, quantiles
 WIDTH, HEIGHT = 520, 260
 LEFT, RIGHT, TOP, BOTTOM = 58, 28, 10, 40
 MOST_POINTS = 400  # on a line: more cannot be seen
-# Validation values that genlab's models report in nats per datum.
-NATS = ("val/nll", "val/bound", "val/nelbo", "val/neg_elbo")
+# How the names of validation values begin that are nats per datum.
+NATS = ("val/nll", "val/nelbo", "val/bound")
 
 Point = tuple[float, float]
 
@@ -128,7 +128,7 @@ def _limits(series: dict[str, list[Point]]) -> tuple[float, float, int]:
 
 
 def _unit(series: dict[str, list[Point]]) -> str:
-    if any(name in NATS for name in series):
+    if any(name.startswith(NATS) for name in series):
         return "nats per datum"
     return "loss, in the model's own unit" if "loss" in series else next(iter(series))
 

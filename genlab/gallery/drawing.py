@@ -15,7 +15,7 @@ from genlab.gallery.pixels import GAP, beside, columns_for, magnification, magni
 from genlab.gallery.plane import STANDARD, Window, panel, window_of
 
 COLUMNS = 8
-STRIP = 10  # a still picture of an animation shows at most this many of its frames
+STRIP = 12  # a still picture of an animation shows at most this many of its frames
 PANELS = 4  # … and this many where each is a plot
 REAL_RANGE = 3.0  # standardised values from -3 (black) to 3 (white)
 THUMB = (322, 220)  # screen pixels: width and height that a thumbnail may take
@@ -102,7 +102,7 @@ def image_pixels(samples: Tensor, spec: DataSpec) -> list[bytes]:
 
 def how_many(spec: DataSpec) -> int:
     """How many samples make a picture: a cloud of points needs more than a grid of images."""
-    return 2048 if _is_planar(spec) else 64
+    return 1024 if _is_planar(spec) else 64
 
 
 def _array(values: Tensor) -> np.ndarray:

@@ -61,6 +61,7 @@ class ScoreView:
     n: int
     number: str
     spoken: str
+    original_scale: str
     bits: str
     floor: str
     floor_bits: str
@@ -247,6 +248,9 @@ def _score_view(score: Mapping[str, Any]) -> ScoreView:
         n=score["data"]["n"],
         number=words.number(nats),
         spoken=words.spoken(nats),
+        original_scale=words.number(nats | {"mean": nats.get("mean_on_original_scale")})
+        if nats.get("mean_on_original_scale") is not None
+        else "",
         bits="" if bits is None else f"{bits:.3f}",
         floor="" if floor is None else f"{-floor:.2f}",
         floor_bits="" if floor_bits is None else f"{floor_bits:.3f}",

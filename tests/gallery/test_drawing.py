@@ -74,8 +74,8 @@ def test_animated_images_become_frames_and_a_strip():
     still, apng, gif = drawn.pictures
     assert [p.suffix for p in drawn.pictures] == [".png", ".apng", ".gif"]
     assert opened(apng.data).n_frames == opened(gif.data).n_frames == 24
-    assert opened(still.data).width == 10 * (48 + GAP) + GAP
-    assert "10 of 24 frames" in drawn.note
+    assert opened(still.data).width == 12 * (48 + GAP) + GAP
+    assert "12 of 24 frames" in drawn.note
     assert opened(apng.data).info["duration"] > 0
 
 

@@ -166,13 +166,14 @@ def test_a_number_that_cannot_be_trusted_is_not_printed(make_run, make_score, bu
     doubtful = make_score(
         spec, None, guarantee="estimate", reason="it did not converge", shared=[-1.0, 2.0]
     )
-    bound = make_score(spec, -19.0, guarantee="lower bound")
+    bound = make_score(spec, -19.0, guarantee="lower bound", mean_on_original_scale=-21.5)
     index, pages = built(make_run("a", scores=(doubtful,)), make_run("b", scores=(doubtful, bound)))
     assert "No test score that can be trusted" in index.text
     assert "NLL ≤ 19.00 ± 0.20" in index.text
     assert "No number is given: it did not converge." in pages["a"].text
     assert "between -1 and 2 nats" in pages["a"].text
     assert "at most 19.00 ± 0.20 nats" in pages["b"].text
+    assert "before standardisation ≤ 21.50 ± 0.20 nats" in pages["b"].text
 
 
 def test_runs_of_one_name_have_pages_of_their_own(make_run, tmp_path):
