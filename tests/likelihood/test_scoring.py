@@ -1,0 +1,102 @@
+"""Scores do not depend on how many processes share the work, and no datum is lost or counted twice."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import genlab
+from genlab.contracts import DataSpec, GenlabError, Guarantee, LogLikelihood, Measure, Support
+from genlab.likelihood.floor import independent_floor
+from genlab.likelihood.scoring import _assemble
+from genlab.training import TrainerSettings
+
+DIFFUSION = [
+    "model=diffusion",
+    "data=digits",
+    "model.steps=20",
+    "model.bound_steps=5",
+    "stages.fit.max_epochs=1",
+    "evaluate=[]",
+    "gallery=false",
+]
+FORKED = TrainerSettings(accelerator="cpu", strategy="ddp_fork", devices=2)
+ALONE = TrainerSettings(accelerator="cpu")
+
+
+def values(run, split: str, settings: TrainerSettings) -> np.ndarray:
+    run.evaluate(split, settings=settings)
+    (file,) = run.directory.scores.glob(f"{split}-*.npz")
+    return np.load(file)["nats"]
+
+
+def test_noisy_bound_is_the_same_on_two_processes(tmp_path):
+    run = genlab.train(*DIFFUSION, f"folder={tmp_path}")
+    alone, shared = values(run, "test", ALONE), values(run, "test", FORKED)
+    assert len(alone) == 297
+    assert np.array_equal(alone, shared)
+
+
+def test_more_processes_than_blocks(tmp_path):
+    bits = torch.randint(0, 2, (300, 6), generator=torch.Generator().manual_seed(0)).byte().numpy()
+    np.savez(tmp_path / "own.npz", train=bits, val=bits[:20], test=bits[:10])
+    words = ["data=npz", f"data.path={tmp_path / 'own.npz'}", "stages.fit.max_epochs=1"]
+    run = genlab.train(*words, f"folder={tmp_path / 'runs'}", "evaluate=[]", "gallery=false")
+    alone, shared = values(run, "test", ALONE), values(run, "test", FORKED)
+    assert len(alone) == 10
+    assert np.array_equal(alone, shared)
+
+
+def part(rows: list[int]):
+    result = LogLikelihood(torch.empty(0), Guarantee.EXACT, Measure.MASS, "made up")
+    return np.array(rows), -np.array(rows, dtype=float), {}, result
+
+
+def test_rows_are_put_in_order():
+    assert _assemble([part([2, 3]), part([0, 1])], 4).nats.tolist() == [0, -1, -2, -3]
+
+
+@pytest.mark.parametrize("parts", [[part([0, 1])], [part([0, 1]), part([1, 2])]])
+def test_lost_or_repeated_rows_are_an_error(parts):
+    with pytest.raises(GenlabError, match="were scored"):
+        _assemble(parts, 3)
+
+
+class Fixed:
+    """A data module of two tensors."""
+
+    def __init__(self, spec: DataSpec, train: torch.Tensor, test: torch.Tensor) -> None:
+        from genlab.contracts import Batch
+
+        class Rows(list):
+            def __getitem__(self, rows):
+                return Batch(self.x[rows])
+
+        self.spec, self.splits = spec, {}
+        for name, x in (("train", train), ("test", test)):
+            self.splits[name] = Rows(range(len(x)))
+            self.splits[name].x = x
+
+    def dataset(self, split: str):
+        return self.splits[split]
+
+
+def test_floor_of_reals_is_the_gaussian_entropy():
+    """Scored on its own training data, a fitted Gaussian needs exactly its entropy."""
+    x = torch.randn(500, 3, generator=torch.Generator().manual_seed(1)) * torch.tensor([1.0, 2, 5])
+    spec = DataSpec("plane", "standardised", (3,), Support.REAL)
+    sd = x.double().std(0, correction=0)
+    entropy = (sd.log() + 0.5 * math.log(2 * math.pi * math.e)).sum().item()
+    assert independent_floor(Fixed(spec, x, x), "test") == pytest.approx(-entropy, abs=1e-9)
+
+
+def test_floor_of_levels_counts_with_half_a_count_more():
+    spec = DataSpec("greys", "3 levels", (1,), Support.LEVELS, levels=3)
+    train = torch.tensor([[0.0], [0.0], [0.5]])
+    p = torch.tensor([2.5, 1.5, 0.5]) / 4.5
+    test = torch.tensor([[1.0], [0.0]])
+    expected = (p[2].log() + p[0].log()).item() / 2
+    assert independent_floor(Fixed(spec, train, test), "test") == pytest.approx(expected, rel=1e-6)
