@@ -6,7 +6,14 @@ TORCH_INDEX ?=
 PIP = $(VENV)/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: install test lint
+.PHONY: demo install test lint
+
+# Trains MADE and diffusion on the digits inside the package, scores both, writes the gallery.
+demo: install
+	$(VENV)/bin/genlab train experiment=digits_made folder=runs/demo --resume auto
+	$(VENV)/bin/genlab train experiment=digits_diffusion folder=runs/demo --resume auto
+	$(VENV)/bin/genlab compare runs/demo/*
+	$(VENV)/bin/genlab gallery runs/demo/* -o gallery
 
 install: $(VENV)/.installed
 

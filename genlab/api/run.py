@@ -20,7 +20,6 @@ from genlab.components import build
 from genlab.contracts import DataModule, DataSpec, GenerativeModel, Likelihood, UsageError
 from genlab.launch import rank
 from genlab.likelihood import evaluate
-from genlab.likelihood.floor import independent_floor
 from genlab.likelihood.scoring import BLOCK, Scored
 from genlab.progress import progress
 from genlab.runs import RunDirectory, file_digest
@@ -104,9 +103,8 @@ class Run:
         chosen: TrainerSettings = settings or build(self.config["trainer"], where="trainer")
         estimator: Likelihood = build(node, self.model, where="likelihood")
         noise: int = self.record["seed"] if seed is None else seed
-        start = time.monotonic()
-
         question = Question(split, node, noise)
+        start = time.monotonic()
 
         def write(scored: Scored) -> None:
             seconds = round(time.monotonic() - start, 2)
@@ -115,8 +113,7 @@ class Run:
                 "world_size": chosen.processes,
                 "seconds": seconds,
             }
-            floor = independent_floor(self.data, split)
-            write_score(self.directory, self.spec, question, scored, floor, about)
+            write_score(self.directory, self.data, question, scored, about)
 
         trainer = chosen.trainer([])
         evaluate(self.model, estimator, self.data, split, trainer, seed=noise, write=write)

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from genlab.contracts import DataSpec
+from genlab.contracts import DataModule
+from genlab.data import fingerprint
+from genlab.likelihood.floor import independent_floor
 from genlab.likelihood.scoring import BLOCK, Scored
 from genlab.runs import RunDirectory, atomic, digest, now, versions, write_json
 
@@ -39,16 +41,16 @@ class Question:
 
 def write_score(
     run: RunDirectory,
-    spec: DataSpec,
+    data: DataModule,
     question: Question,
     scored: Scored,
-    floor: float,
     about: Mapping[str, Any],
 ) -> None:
     """The score as JSON and, beside it, every per-example value as .npz.
 
-    floor: nats per datum of the independent model. about: checkpoint, world_size, seconds.
+    about: checkpoint, world_size, seconds.
     """
+    spec = data.spec
     score = {
         "schema": 1,
         "data": {
@@ -57,12 +59,13 @@ def write_score(
             "split": question.split,
             "n": len(scored.nats),
             "spec": dataclasses.asdict(spec),
+            "sha256": fingerprint(data, question.split),
         },
         "likelihood": question.settings,
         "nats": scored.summary(spec.log_scale),
         "bits_per_dim": scored.bits_per_dim(spec.size),
         "floor": {
-            "nats": floor,
+            "nats": independent_floor(data, question.split),
             "method": "independent entries with the training data's marginals",
         },
         **about,
