@@ -10,10 +10,10 @@ PIP = $(VENV)/bin/python -m pip install -q --disable-pip-version-check -c constr
 
 # Trains MADE and diffusion on the digits inside the package, scores both, writes the gallery.
 demo: install
-	$(VENV)/bin/genlab train experiment=digits_made folder=runs/demo --resume auto
-	$(VENV)/bin/genlab train experiment=digits_diffusion folder=runs/demo --resume auto
-	$(VENV)/bin/genlab compare runs/demo/*
-	$(VENV)/bin/genlab gallery runs/demo/* -o gallery
+	$(VENV)/bin/genlab train experiment=digits_made folder=demo --resume auto
+	$(VENV)/bin/genlab train experiment=digits_diffusion folder=demo --resume auto
+	$(VENV)/bin/genlab compare demo/*
+	$(VENV)/bin/genlab gallery demo/* -o gallery
 
 install: $(VENV)/.installed
 

@@ -47,7 +47,7 @@ def shared_run(choose: Callable[[], RunDirectory]) -> Iterator[RunDirectory]:
 def _announced() -> Path:
     if VARIABLE not in os.environ:
         raise UsageError(
-            f"rank {rank()} was not told the run directory: under an external launcher, set {VARIABLE} "
-            f"to the same new path for every process"
+            f"rank {rank()} was not told the run directory: let genlab start the processes itself, "
+            f"with trainer=ddp or trainer=ddp_cpu"
         )
     return Path(os.environ[VARIABLE])

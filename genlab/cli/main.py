@@ -31,7 +31,8 @@ VERBS = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code."""
     parser = build_parser()
-    args = parser.parse_args(argv)
+    args, more = parser.parse_known_args(argv)
+    _take_settings(parser, args, more)
     try:
         _allow(args)
         return args.run(args) or 0
@@ -75,6 +76,18 @@ def build_parser() -> argparse.ArgumentParser:
         module.add_arguments(verb)
         verb.set_defaults(run=module.run)
     return parser
+
+
+def _take_settings(
+    parser: argparse.ArgumentParser, args: argparse.Namespace, more: list[str]
+) -> None:
+    """Settings may stand on either side of an option; argparse takes only those before the first."""
+    settings = getattr(args, "overrides", getattr(args, "words", None))
+    odd = [word for word in more if word.startswith("-") or settings is None]
+    if odd:
+        parser.error(f"unrecognized arguments: {' '.join(odd)}")
+    if settings is not None:
+        settings.extend(more)
 
 
 def _allow(args: argparse.Namespace) -> None:

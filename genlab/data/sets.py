@@ -48,7 +48,7 @@ def nade_uci(name: str = "adult", batch_size: int = 100) -> ArrayData:
 def toy2d(
     name: str = "swiss_roll", n: int = 10_000, seed: int = 0, batch_size: int = 100
 ) -> ArrayData:
-    """n points in the plane in each split: swiss_roll, moons, pinwheel or eight_gaussians."""
+    """n points in the plane, n // 5 in val and test: swiss_roll, moons, pinwheel or eight_gaussians."""
     return _data(Toy(name, n, seed), None, batch_size)
 
 

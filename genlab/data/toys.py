@@ -60,16 +60,17 @@ SHAPES: dict[str, tuple[Callable[[int, Generator], tuple[Tensor, Tensor | None]]
 
 
 class Toy(Source):
-    """n points (2,) in each split, a function of (name, seed, split)."""
+    """n points (2,) for training and n // 5 in val and test, a function of (name, seed, split)."""
 
     def __init__(self, name: str, n: int = 10_000, seed: int = 0) -> None:
         check_name("toy set", name, SHAPES)
-        if n < 2:
-            raise UsageError(f"n={n} points are too few: at least 2 in each split")
+        if n < 10:
+            raise UsageError(f"n={n} points are too few: at least 10, for 2 in val and in test")
         self.draw, classes = SHAPES[name]
         super().__init__(name, (2,), classes=classes)
         self.n, self.seed = n, seed
 
     def read(self, split: str) -> Arrays:
-        x, label = self.draw(self.n, generator("toy2d", self.name, self.seed, split))
+        n = self.n if split == "train" else self.n // 5
+        x, label = self.draw(n, generator("toy2d", self.name, self.seed, split))
         return Arrays(x.numpy(), None if label is None else label.numpy())

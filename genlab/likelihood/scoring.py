@@ -173,6 +173,10 @@ class _Scoring(LightningModule):
         self._advance = self._bar.__enter__()
 
     def predict_step(self, block: tuple[int, Batch], _index: int) -> Tensor:
+        if (
+            self.trainer.received_sigterm
+        ):  # Lightning notes the signal, and acts on it only in training
+            raise KeyboardInterrupt
         number, batch = block
         noise = generator("evaluate", self.seed, self.split, number, device=self.device)
         result = self.likelihood(batch.x, generator=noise)

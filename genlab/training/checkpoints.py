@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.plugins.io import TorchCheckpointIO
+from torch import Tensor
 
 from genlab.contracts import Stage, UsageError
 from genlab.runs import RunDirectory, atomic, file_digest, write_text
@@ -123,6 +124,7 @@ class Checkpoints(Callback):
         self.seconds = 60 * minutes
         self.best: float | None = None
         self.waited = 0  # validations since the best
+        self._rank_state: dict[str, Tensor] | None = None
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "waited": self.waited}
@@ -132,10 +134,16 @@ class Checkpoints(Callback):
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
         self._saved = time.monotonic()
+        if self._rank_state is not None:  # only now, as DDP has done its first broadcast
+            module.load_rank_state(self._rank_state)
         self._end_if_patience_is_over(trainer)
 
     def on_save_checkpoint(self, trainer: Trainer, module: Any, checkpoint: dict[str, Any]) -> None:
         checkpoint["genlab"] = {"stage": self.stage.name, "world_size": trainer.world_size}
+        checkpoint["rank_state"] = _of_every_rank(trainer, module.rank_state())
+
+    def on_load_checkpoint(self, trainer: Trainer, module: Any, checkpoint: dict[str, Any]) -> None:
+        self._rank_state = checkpoint["rank_state"][trainer.global_rank]
 
     def on_validation_end(self, trainer: Trainer, module: Any) -> None:
         monitored = [v for k, v in trainer.callback_metrics.items() if k.startswith("val/")]
@@ -177,3 +185,13 @@ class Checkpoints(Callback):
             )
         trainer.save_checkpoint(self.run.checkpoint(self.stage.name, which))
         self._saved = time.monotonic()
+
+
+def _of_every_rank(trainer: Trainer, state: dict[str, Tensor]) -> list[dict[str, Tensor]]:
+    """What each rank owns, in the order of ranks; every rank must take part."""
+    own = {name: value.detach().cpu().clone() for name, value in state.items()}
+    states: list[Any] = [own]
+    if trainer.world_size > 1:
+        states = [None] * trainer.world_size
+        torch.distributed.all_gather_object(states, own)
+    return states
