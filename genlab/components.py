@@ -2,8 +2,10 @@
 
 A component is a mapping with ``_target_: package.module.name``; ``_partial_: true`` leaves it to be
 called later. Before anything is built, every key is checked against the target's signature and
-annotations (with a did-you-mean), and the target itself against what a configuration may name: what
-genlab and installed plugins define, and an exact list of torch and Lightning classes.
+annotations (with a did-you-mean), and the target itself against what a configuration may name: parts
+that genlab and installed plugins define, and an exact list of torch and Lightning classes. A part is a
+class, or a function annotated to return an object; of genlab, only what lies in the folders of parts.
+So opening the run directory of a stranger makes objects and does nothing else.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
@@ -40,6 +42,8 @@ ALLOWED = frozenset(
         for name in ("DDPStrategy", "FSDPStrategy", "ModelParallelStrategy")
     }
 )
+# Where genlab's own parts lie. A run of its commands, or a function that writes a file, is no part.
+FOLDERS = ("genlab.data", "genlab.likelihood", "genlab.models", "genlab.nn", "genlab.training")
 RESERVED = ("_target_", "_partial_")
 _trusted_prefixes: list[str] = []
 
@@ -108,16 +112,32 @@ def resolve(path: str, where: str) -> Callable[..., Any]:
         return _locate(path, where)
     if top not in packages:
         raise _refused(path, where)
+    if top == "genlab" and not _lies_in(path, FOLDERS):
+        raise _refused(path, where)
     target = _locate(path, where)
-    if str(getattr(target, "__module__", "")).split(".")[0] != top:
+    if not _lies_in(target.__module__, FOLDERS if top == "genlab" else (top,)):
+        raise _refused(path, where)
+    if not _makes_an_object(target, packages | {"torch", "pytorch_lightning"}):
         raise _refused(path, where)
     return target
 
 
+def _lies_in(module: str, folders: Sequence[str]) -> bool:
+    return any(module == folder or module.startswith(folder + ".") for folder in folders)
+
+
+def _makes_an_object(target: Callable[..., Any], packages: Collection[str]) -> bool:
+    """Whether it is a class, or a function annotated to return an instance of one of these packages'."""
+    if inspect.isclass(target):
+        return True
+    made = _signature(target)[1].get("return")
+    return inspect.isclass(made) and made.__module__.split(".")[0] in packages
+
+
 def _refused(path: str, where: str) -> UsageError:
     return UsageError(
-        f"{where}._target_={path} is not a component of genlab or of an installed plugin: "
-        f"if you trust it, add --allow-target {path}"
+        f"{where}._target_={path} is not a component of genlab or of an installed plugin (a class, or a "
+        f"function annotated to return an object): if you trust it, add --allow-target {path}"
     )
 
 

@@ -32,6 +32,14 @@ def test_builds_nested_components_and_partials():
         "genlab.api",
         "subprocess.run",
         "torch.optim.lr_scheduler.LambdaLR",
+        # genlab's own, which do something and make nothing
+        "genlab.runs.write_text",
+        "genlab.components.allow_targets",
+        "genlab.api.train",
+        "genlab.api.session.Session",
+        "genlab.training.load_checkpoint",
+        "genlab.training.fit",
+        "genlab.data.files.verified",
     ],
 )
 def test_refuses_targets_that_are_no_components(target):
@@ -96,3 +104,19 @@ def test_coercion(value, hint, expected):
 def test_values_of_the_wrong_type(value, hint, words):
     with pytest.raises(UsageError, match=words):
         coerce(value, hint, "model.key")
+
+
+def test_a_nested_component_cannot_widen_what_is_allowed(tmp_path):
+    """A stranger's configuration is read from top to bottom: nothing in it may loosen the rule."""
+    node = {
+        "_target_": "genlab.data.digits",
+        "batch_size": {"_target_": "genlab.components.allow_targets", "prefixes": ["os."]},
+        "preprocess": {"_target_": "os.popen", "cmd": f"touch {tmp_path}/ran"},
+    }
+    with pytest.raises(UsageError, match="allow_targets is not a component"):
+        build(node, where="data")
+    assert not list(tmp_path.iterdir())
+
+
+def test_functions_that_are_annotated_to_return_an_object_are_components():
+    assert len(build({"_target_": "genlab.data.digits"}, where="data").dataset("test")) == 297
