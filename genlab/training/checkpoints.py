@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import pickle
 import time
 from pathlib import Path
@@ -150,7 +151,7 @@ class Checkpoints(Callback):
         if not monitored:
             return
         score = float(monitored[0])
-        if self.best is None or score < self.best:
+        if math.isfinite(score) and (self.best is None or score < self.best):
             self.best, self.waited = score, 0
             self._save(trainer, "best")
         else:
