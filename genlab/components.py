@@ -281,7 +281,13 @@ def _show(value: Any) -> str:
 
 
 def _name(hint: Any) -> str:
-    names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+    names = {
+        int: "a whole number",
+        float: "a number",
+        bool: "true or false",
+        str: "text",
+        dict: "keys and values",
+    }
     if hint in names:
         return names[hint]
     origin, args = get_origin(hint), get_args(hint)

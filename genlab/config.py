@@ -37,6 +37,7 @@ GROUPS = (
     "logger",
     "experiment",
 )
+REQUIRED = ("model", "data", "trainer", "likelihood")
 KEYS = (*GROUPS, "seed", "stages", "folder", "name", "evaluate", "gallery", "select")
 # What decides the weights: two runs with the same values of these end in the same place.
 IDENTITY = ("model", "data", "optimizer", "stages", "select", "callbacks", "seed")
@@ -106,6 +107,8 @@ def _normal(word: str) -> str:
     top = re.split(r"[.@]", key)[0]
     if top not in KEYS:
         raise UsageError(f"{word}: there is no key {top!r}{suggest(top, KEYS)}")
+    if key in REQUIRED and (sign == "~" or value in ("", "null")):
+        raise UsageError(f"{word}: a run needs a {key}; genlab list shows what there is")
     if key in GROUPS and value not in (None, "null"):
         _require_option(key, str(value))
         return f"+{key}={value}" if key == "experiment" else f"{key}={value}"

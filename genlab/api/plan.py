@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from genlab import randomness
-from genlab.components import build, check
+from genlab.components import build, check, coerce
 from genlab.config import compose
 from genlab.contracts import (
     DataModule,
@@ -21,6 +21,7 @@ from genlab.runs import digest
 from genlab.training import TrainerSettings, resolve_stages
 
 SPLITS = ("train", "val", "test")
+TYPES = {"folder": str, "name": str | None, "gallery": bool, "stages": dict}
 
 
 class Plan:
@@ -30,6 +31,10 @@ class Plan:
         self.words = list(words)
         self.composed = compose(words)
         config = self.composed.resolved
+        for key, hint in TYPES.items():
+            coerce(config.get(key), hint, key)
+        if "/" in (config.get("name") or ""):
+            raise UsageError(f"name={config['name']}: a part of a folder's name has no /")
         self.seed = _seed(config)
         self.splits = _splits(config.get("evaluate"))
         for key in ("model", "trainer", "data", "likelihood", "optimizer", "callbacks", "logger"):

@@ -43,6 +43,7 @@ def _changed(
     where = f"stages.{stage.name}"
     hints = _hints()
     values: dict[str, Any] = {"optimizer": stage.optimizer or optimizer}
+    coerce(change, dict, where)
     for key, value in change.items():
         if key not in OPTIONS:
             raise UsageError(f"{where}.{key}: a stage has no option {key!r}{suggest(key, OPTIONS)}")
@@ -75,3 +76,8 @@ def _require_sane(stage: Stage, where: str) -> None:
         raise UsageError(f"{where}.lr_schedule={stage.lr_schedule}: expected {known}")
     if not 0 <= stage.ema < 1:
         raise UsageError(f"{where}.ema={stage.ema} must be in [0, 1)")
+    if stage.optimizer is not None:
+        try:
+            stage.optimizer(list(stage.module.parameters()))
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"the optimizer of {where} refuses its options: {error}") from None

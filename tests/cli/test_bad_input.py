@@ -60,6 +60,14 @@ def refused(capsys, *words: str, code: int = 2) -> str:
         ("evaluate=[tst]", "expected some of train, val, test"),
         ("trainer.devices=0", "must be at least 1"),
         ("data.batch_size=0", "must be at least 1"),
+        ("folder=3", "folder=3: expected text"),
+        ("folder=nan", "expected text"),  # YAML reads a number
+        ("name=a/b", "has no /"),
+        ("gallery=maybe", "gallery=maybe: expected true or false"),
+        ("stages=fit", "stages=fit: expected keys and values"),
+        ("stages.fit=3", "stages.fit=3: expected keys and values"),
+        ("model=null", "a run needs a model"),
+        ("~data", "a run needs a data"),
         ("model", "is not key=value"),
         ("model.hidden=[1", "model.hidden=[1"),
         ("model._target_=os.system", "is not a component of genlab"),
@@ -73,6 +81,11 @@ def test_words(here, capsys, word, says):
 
 def test_optimizer_value_of_the_wrong_type(here, capsys):
     assert "expected a number" in refused(capsys, "train", "optimizer=adam", "optimizer.lr=fast")
+
+
+def test_optimizer_value_out_of_range(here, capsys):
+    assert "Invalid learning rate" in refused(capsys, "train", "optimizer=adam", "optimizer.lr=-1")
+    assert list(here.iterdir()) == [], "nothing is written"
 
 
 def test_support_that_the_model_cannot_take(here, capsys):
