@@ -21,7 +21,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from genlab.errors import UsageError
+from genlab.errors import GenlabError, UsageError
 
 SCHEMA = 1
 
@@ -37,6 +37,9 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        reason = error.strerror or error
+        raise GenlabError(f"{path} cannot be written ({reason}): what was there is kept") from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -117,9 +120,17 @@ class RunDirectory:
             if not file.is_file():
                 raise UsageError(f"{self.path} is not a run directory: it has no {file.name}")
         try:
-            return json.loads(self.record.read_text())
+            record = json.loads(self.record.read_text())
         except json.JSONDecodeError as error:
             raise UsageError(f"{self.record} is not JSON: {error}") from None
+        if not isinstance(record, dict) or record.get("schema") != SCHEMA:
+            raise UsageError(f"{self.record} is no run record of schema {SCHEMA}")
+        return record
+
+    def sweep(self) -> None:
+        """Remove the temporary files that a killed process left among the checkpoints."""
+        for file in (self.path / "checkpoints").rglob(".*.tmp"):
+            file.unlink()
 
     def update(self, **changes: Any) -> None:
         """Change fields of the run record, and its heartbeat."""

@@ -19,6 +19,7 @@ from genlab.contracts import UsageError
 from genlab.launch import rank
 from genlab.plugins import plugins
 from genlab.runs import (
+    SCHEMA,
     RunDirectory,
     create,
     environment,
@@ -63,7 +64,7 @@ def _require_same_run(run: RunDirectory, plan: Plan) -> None:
 def _begin_record(run: RunDirectory, plan: Plan) -> None:
     write_text(run.config, yaml.safe_dump(plan.composed.record, sort_keys=False))
     record = {
-        "schema": 1,
+        "schema": SCHEMA,
         "status": "running",
         "fingerprint": plan.fingerprint,
         "overrides": plan.words,
@@ -93,7 +94,8 @@ class Session:
         with self.run.lock():
             record = self.run.read()
             sessions = [*record["sessions"], environment()]
-            self.run.update(status="running", sessions=sessions)
+            self.run.update(status="running", error=None, sessions=sessions)
+            self.run.sweep()
             try:
                 run = self._work()
             except (KeyboardInterrupt, SystemExit):

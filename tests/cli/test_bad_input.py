@@ -131,6 +131,11 @@ def test_checkpoint_with_a_pickle_payload(run, capsys):
     assert not (run / "ran").exists(), "the payload ran"
 
 
+def test_run_record_of_something_else(run, capsys):
+    (run / "run.json").write_text("{}")
+    assert "is no run record" in refused(capsys, "info", str(run))
+
+
 def test_altered_checkpoint(run, capsys):
     path = run / "checkpoints" / "fit" / "best.ckpt"
     content = bytearray(path.read_bytes())

@@ -57,6 +57,7 @@ def make_run(tmp_path: Path):
             "fingerprint": "f" * 64,
             "overrides": ["model=imagined", "data=bits"],
             "seed": 0,
+            "schema": 1,
             "spec": dataclasses.asdict(spec),
             "stages": ["fit"],
             "parameters": 1234,
