@@ -161,7 +161,12 @@ class RunDirectory:
 
 def create(folder: Path, name: str, fingerprint: str) -> RunDirectory:
     """A new, empty run directory ``<time>-<name>-<hash>``, with a counter where that is taken."""
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"folder={folder}: no directory can be made there ({error.strerror})"
+        ) from None
     stem = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{name}-{fingerprint[:6]}"
     for counter in range(1, 1000):
         path = folder / (stem if counter == 1 else f"{stem}-{counter}")
@@ -185,7 +190,10 @@ def unfinished(folder: Path, fingerprint: str) -> RunDirectory | None:
     """
     matches = []
     for run in find(folder):
-        record = json.loads(run.record.read_text())
+        try:
+            record = run.read()
+        except UsageError:  # somebody else's folder, or one that was cut off at its beginning
+            continue
         if record["fingerprint"] == fingerprint and record["status"] != "completed":
             matches.append(run)
     live = [run for run in matches if run.is_live()]

@@ -28,7 +28,7 @@ def install(folder: Path, name: str, code: str, files: dict[str, str]) -> None:
 MODEL = """
 from genlab.models.made import MADE
 
-def small(spec, hidden: int = 7):
+def small(spec, hidden: int = 7) -> MADE:
     return MADE(spec, hidden=(hidden,))
 """
 

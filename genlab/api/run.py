@@ -46,7 +46,11 @@ class Run:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        return yaml.safe_load(self.directory.config.read_text())
+        try:
+            return yaml.safe_load(self.directory.config.read_text())
+        except yaml.YAMLError as error:
+            where = " ".join(str(error).split())
+            raise UsageError(f"{self.directory.config} is not YAML: {where}") from None
 
     @cached_property
     def spec(self) -> DataSpec:

@@ -137,6 +137,7 @@ class Session:
             seed=plan.seed,
             callbacks=self._callbacks(),
             logger=self._logger(),
+            record=self.run,
         )
 
     def _settings(self, plan: Plan) -> TrainerSettings:

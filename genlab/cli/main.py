@@ -31,8 +31,7 @@ VERBS = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code."""
     parser = build_parser()
-    args, more = parser.parse_known_args(argv)
-    _take_settings(parser, args, more)
+    args = parser.parse_args(argv)
     try:
         _allow(args)
         return args.run(args) or 0
@@ -47,6 +46,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _report(error, 1, args.debug)
 
 
+class _Verb(argparse.ArgumentParser):
+    """Words and options of a verb in any order: ``train model=made --name a data=digits``."""
+
+    _mixing = False  # argparse's own mixed parse calls parse_known_args again, for each kind
+
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[override]
+        if self._mixing:
+            return super().parse_known_args(args, namespace)
+        self._mixing = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._mixing = False
+
+
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="genlab",
@@ -54,7 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="genlab VERB --help explains a verb; genlab list shows what there is to choose from.",
     )
     parser.add_argument("--version", action="version", version=f"genlab {__version__}")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Verb)
     for name in VERBS:
         module = import_module(f"genlab.cli.{name}")
         text = (module.__doc__ or "").strip().split("\n", 1)[0]
@@ -76,18 +90,6 @@ def build_parser() -> argparse.ArgumentParser:
         module.add_arguments(verb)
         verb.set_defaults(run=module.run)
     return parser
-
-
-def _take_settings(
-    parser: argparse.ArgumentParser, args: argparse.Namespace, more: list[str]
-) -> None:
-    """Settings may stand on either side of an option; argparse takes only those before the first."""
-    settings = getattr(args, "overrides", getattr(args, "words", None))
-    odd = [word for word in more if word.startswith("-") or settings is None]
-    if odd:
-        parser.error(f"unrecognized arguments: {' '.join(odd)}")
-    if settings is not None:
-        settings.extend(more)
 
 
 def _allow(args: argparse.Namespace) -> None:

@@ -15,9 +15,12 @@ from genlab.data.tables import DEBD, NADE_UCI, DebdTable, NadeTable
 
 _SOURCES = {
     "digits": Digits,
+    "digits_binary": Digits,
     "mnist": partial(IdxImages, "mnist"),
+    "mnist_binary": BinarizedMnist,
+    "mnist_dynamic": partial(IdxImages, "mnist"),
+    "mnist_threshold": partial(IdxImages, "mnist"),
     "fashion_mnist": partial(IdxImages, "fashion_mnist"),
-    "binarized_mnist": BinarizedMnist,
     **{f"debd/{name}": partial(DebdTable, name) for name in DEBD},
     **{f"nade_uci/{name}": partial(NadeTable, name) for name in NADE_UCI},
 }

@@ -37,8 +37,9 @@ def build(
         raise UsageError("name at least one run directory")
     _check_out(out, overwrite)
     for path in runs:
-        if not (path / "run.json").is_file():
-            raise UsageError(f"{path} is not a run directory: it has no run.json")
+        for name in ("run.json", "config.yaml"):
+            if not (path / name).is_file():
+                raise UsageError(f"{path} is not a run directory: it has no {name}")
     _clear(out)
     site = _Site(out)
     views = []

@@ -86,9 +86,11 @@ class Curves(Callback):
         bad = (~losses.isfinite()).nonzero()
         if len(bad):
             at = step - len(losses) + int(bad[0]) + 1
+            saved = self.run.checkpoint(self.stage, "last").is_file()
+            kept = "the last good checkpoint is kept" if saved else "nothing was saved yet"
             raise NonFinite(
-                f"the loss is {float(losses[bad[0]])} at step {at} of stage {self.stage!r}: the last good "
-                f"checkpoint is kept; try a smaller optimizer.lr or trainer.gradient_clip_val=1"
+                f"the loss is {float(losses[bad[0]])} at step {at} of stage {self.stage!r}: "
+                f"{kept}; try a smaller optimizer.lr or trainer.gradient_clip_val=1"
             )
         loss = losses.mean().item()
         self._add(trainer, "loss", loss)

@@ -40,20 +40,33 @@ def fit(
     seed: int,
     callbacks: Sequence[Callback] = (),
     logger: Any = False,
+    record: RunDirectory | None = None,
 ) -> float | None:
     """Run every stage that the run directory does not hold as finished; leave the final weights in model.
 
     A stage that was interrupted goes on at its last checkpoint, bit-identically on the CPU.
+    record: whose run record shows progress; run itself by default.
     Returns the best validation value of the last stage, or None where it has none.
     """
     best = None
+    alive = record or run
     data.shuffle_seed = seed
     for number, stage in enumerate(stages, 1):
         if run.finished(stage.name).is_file():
             best = json.loads(run.finished(stage.name).read_text())["best"]
         else:
             title = f"stage {number}/{len(stages)} {stage.name}"
-            best = _fit_stage(model, data, stage, run, settings, seed, title, callbacks, logger)
+            best = _fit_stage(
+                model,
+                data,
+                stage,
+                run,
+                settings,
+                seed,
+                title,
+                [*callbacks, Heartbeat(alive, stage.name)],
+                logger,
+            )
         restore(model, run, stage.name)
     model.eval()
     return best
@@ -88,7 +101,6 @@ def _fit_stage(
             *_averaging(stage),
             *callbacks,
             Curves(run, stage.name, title),
-            Heartbeat(run, stage.name),
             EndOfStage(stage),
             checkpoints,
         ],
