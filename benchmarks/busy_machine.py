@@ -28,8 +28,8 @@ from reporting import random_bits, table, verdict
 
 REQUIRED = 3.0
 ROUNDS = 3
-SECONDS = 6.0  # of training that count
-WARM_UP = 10  # steps that do not
+SECONDS = 5.0  # of training that count
+WARM_UP = 5  # steps that do not
 BUSY_LOOPS = 2
 
 
