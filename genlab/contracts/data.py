@@ -124,6 +124,12 @@ class DataModule(LightningDataModule, ABC):
     def val_dataloader(self) -> DataLoader:
         return self._loader("val", shuffle=False)
 
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, _loader: int) -> Batch:
+        """A batch that is there already is handed on: Lightning would take it apart to look."""
+        if batch.x.device == device:
+            return batch
+        return super().transfer_batch_to_device(batch, device, _loader)
+
     def _loader(self, split: str, shuffle: bool) -> DataLoader:
         trainer = self.trainer
         rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)

@@ -75,6 +75,14 @@ class Trainable(LightningModule, ABC):
         self._frozen: frozenset[str] | None = None
         self._validation: dict[str, tuple[Tensor, int]] = {}
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Lightning notes 47 times a step which hook is running; torch would look each time whether that
+        is a parameter or a module, at a tenth of the cost of a small step."""
+        if name == "_current_fx_name":
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
     @abstractmethod
     def loss(self, batch: Batch) -> Tensor:
         """Scalar loss of the default stage."""
