@@ -56,17 +56,8 @@ def fit(
             best = json.loads(run.finished(stage.name).read_text())["best"]
         else:
             title = f"stage {number}/{len(stages)} {stage.name}"
-            best = _fit_stage(
-                model,
-                data,
-                stage,
-                run,
-                settings,
-                seed,
-                title,
-                [*callbacks, Heartbeat(alive, stage.name)],
-                logger,
-            )
+            extra = [*callbacks, Heartbeat(alive, stage.name)]
+            best = _fit_stage(model, data, stage, run, settings, seed, title, extra, logger)
         restore(model, run, stage.name)
     model.eval()
     return best

@@ -18,7 +18,7 @@ MAKERS = {
     "levels": digits,
     "binary": lambda: digits(preprocess=Threshold(8)),
     "dynamic": lambda: digits(preprocess=Bernoulli()),
-    "real": lambda: toy2d(n=50),
+    "real": lambda: toy2d(n=250),
 }
 
 

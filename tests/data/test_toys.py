@@ -46,3 +46,8 @@ def test_unknown_toys_and_too_few_points_are_usage_errors():
         toy2d("swissroll")
     with pytest.raises(UsageError, match="n=1 "):
         toy2d(n=1)
+
+
+def test_validation_and_test_are_a_fifth():
+    data = toy2d(n=100)
+    assert [len(data.dataset(split)) for split in ("train", "val", "test")] == [100, 20, 20]
