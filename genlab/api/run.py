@@ -113,7 +113,7 @@ class Run:
         def write(scored: Scored) -> None:
             seconds = round(time.monotonic() - start, 2)
             about = {
-                "checkpoint": self._provenance(),
+                "checkpoint": self._provenance,
                 "world_size": chosen.processes,
                 "seconds": seconds,
             }
@@ -125,6 +125,7 @@ class Run:
             return None
         return json.loads(question.file(self.directory).read_text())
 
+    @cached_property
     def _provenance(self) -> dict[str, Any]:
         """Which weights a number was computed with."""
         content = load_checkpoint(self.checkpoint)
@@ -140,8 +141,8 @@ class Run:
 
         Drawn in blocks of 64, each with a generator of its own, the last one whole and then cut.
         """
-        if n < 1:
-            raise UsageError(f"--n {n} must be at least 1")
+        if n < 1 or seed < 0:
+            raise UsageError(f"--n {n} must be at least 1 and --seed {seed} at least 0")
         labels = self._labels(label)
         blocks = -(-n // BLOCK)
         drawn = []

@@ -24,7 +24,8 @@ def run(args: argparse.Namespace) -> int:
 
     about = environment()
     about["threads"] = torch.get_num_threads()
-    about["OMP_WAIT_POLICY"] = os.environ.get("OMP_WAIT_POLICY")
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        about[name] = os.environ.get(name)
     about["gpus"] = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     about["GENLAB_DATA"] = os.environ.get("GENLAB_DATA")
     problems = [f"plugin {p.name}: {p.problem}" for p in plugins() if p.problem]

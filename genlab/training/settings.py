@@ -58,7 +58,7 @@ class TrainerSettings:
         return max(1, self.devices) * self.num_nodes
 
     def choose_threads(self) -> int:
-        """Right on an idle machine and, as waiting threads sleep (OMP_WAIT_POLICY), on a busy one."""
+        """Right on an idle machine and, as its waiting threads soon sleep, on a busy one."""
         if self.threads is not None:
             return self.threads
         if "OMP_NUM_THREADS" in os.environ:
