@@ -43,7 +43,9 @@ ALLOWED = frozenset(
     }
 )
 # Where genlab's own parts lie. A run of its commands, or a function that writes a file, is no part.
-FOLDERS = ("genlab.data", "genlab.likelihood", "genlab.models", "genlab.nn", "genlab.training")
+FOLDERS = tuple(
+    f"genlab.{name}" for name in ("data", "likelihood", "metrics", "models", "nn", "training")
+)
 RESERVED = ("_target_", "_partial_")
 _trusted_prefixes: list[str] = []
 

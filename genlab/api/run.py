@@ -9,20 +9,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 from torch import Tensor
 
-from genlab import randomness
 from genlab.api.plan import build_model
 from genlab.api.scores import Question, write_score
 from genlab.components import build
 from genlab.contracts import DataModule, DataSpec, GenerativeModel, Likelihood, UsageError
 from genlab.launch import rank
 from genlab.likelihood import evaluate
-from genlab.likelihood.scoring import BLOCK, Scored
-from genlab.progress import progress
+from genlab.likelihood.scoring import Scored
 from genlab.runs import RunDirectory, file_digest
+from genlab.sampling import draw
 from genlab.training import TrainerSettings, load_checkpoint, load_weights
 
 
@@ -107,7 +105,7 @@ class Run:
         chosen: TrainerSettings = settings or build(self.config["trainer"], where="trainer")
         estimator: Likelihood = build(node, self.model, where="likelihood")
         noise: int = self.record["seed"] if seed is None else seed
-        question = Question(split, node, noise)
+        question = Question(split, estimator, noise)
         start = time.monotonic()
 
         def write(scored: Scored) -> None:
@@ -137,25 +135,9 @@ class Run:
         }
 
     def sample(self, n: int, *, seed: int = 0, label: int | None = None) -> Tensor:
-        """(n, *shape) draws. The first m of n are the same for every n.
-
-        Drawn in blocks of 64, each with a generator of its own, the last one whole and then cut.
-        """
+        """(n, *shape) draws. The first m of n are the same for every n."""
         if n < 1 or seed < 0:
             raise UsageError(f"--n {n} must be at least 1 and --seed {seed} at least 0")
-        labels = self._labels(label)
-        blocks = -(-n // BLOCK)
-        drawn = []
-        with progress("sample", n) as advance, torch.no_grad():
-            for block in range(blocks):
-                noise = randomness.generator("sample", seed, block, device=self.model.device)
-                drawn.append(self.model.sample(BLOCK, label=labels, generator=noise))
-                advance(min(n, (block + 1) * BLOCK), "drawn")
-        return torch.cat(drawn)[:n]
-
-    def _labels(self, label: int | None) -> Tensor | None:
-        if label is None:
-            return None
-        if not 0 <= label < self.spec.classes:
+        if label is not None and not 0 <= label < self.spec.classes:
             raise UsageError(f"--label {label}: {self.spec.name} has {self.spec.classes} classes")
-        return torch.full((BLOCK,), label)
+        return draw(self.model, n, seed=seed, label=label)

@@ -10,33 +10,30 @@ from typing import Any
 
 import numpy as np
 
-from genlab.contracts import DataModule
+from genlab.contracts import DataModule, Likelihood
 from genlab.data import fingerprint
 from genlab.likelihood.floor import independent_floor
-from genlab.likelihood.scoring import BLOCK, Scored
+from genlab.likelihood.scoring import Scored
 from genlab.runs import RunDirectory, atomic, digest, now, versions, write_json
+from genlab.sampling import BLOCK
 
 
 @dataclass(frozen=True)
 class Question:
-    """What was asked of a run: which split, by which likelihood (a component node), with which seed."""
+    """What was asked of a run: which split, by which likelihood, with which seed."""
 
     split: str
-    likelihood: Mapping[str, Any]
+    likelihood: Likelihood
     seed: int
 
     @property
-    def name(self) -> str:
-        return self.likelihood["_target_"].rpartition(".")[2]
-
-    @property
     def settings(self) -> dict[str, Any]:
-        parameters = {k: v for k, v in self.likelihood.items() if k != "_target_"}
-        return {"name": self.name, "parameters": parameters, "seed": self.seed, "block": BLOCK}
+        of = self.likelihood
+        return {"name": of.name, "parameters": of.settings, "seed": self.seed, "block": BLOCK}
 
     def file(self, run: RunDirectory) -> Path:
         key = digest(self.settings)[:8]
-        return run.scores / f"{self.split}-{self.name.lower()}-{key}.json"
+        return run.scores / f"{self.split}-{self.likelihood.name}-{key}.json"
 
 
 def write_score(

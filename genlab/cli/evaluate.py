@@ -1,7 +1,7 @@
 """Score runs: how likely are data they have not seen?
 
   genlab evaluate RUN --split test
-  genlab evaluate RUN likelihood=own trainer=ddp_cpu
+  genlab evaluate RUN likelihood=elbo trainer=ddp_cpu
 
 Model and data come from the run; likelihood, trainer and seed may be set anew.
 """

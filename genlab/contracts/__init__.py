@@ -29,11 +29,12 @@ from genlab.contracts.capabilities import (
     HasImportanceWeights,
     HasLikelihood,
     HasVelocity,
+    State,
 )
 from genlab.contracts.data import Batch, BatchSource, DataModule, DataSpec, Support
 from genlab.contracts.evidence import Evidence, Noisy, Observed, Pooled
 from genlab.contracts.figures import Figure, Images, Matrix, Plane
-from genlab.contracts.likelihood import Guarantee, Likelihood, LogLikelihood, Measure
+from genlab.contracts.likelihood import Bracket, Guarantee, Likelihood, LogLikelihood, Measure
 from genlab.contracts.training import GenerativeModel, Stage, Trainable
 from genlab.errors import (
     DataError,
@@ -47,6 +48,7 @@ __all__ = [
     "AnnealingPath",
     "Batch",
     "BatchSource",
+    "Bracket",
     "Completes",
     "DataError",
     "DataModule",
@@ -73,6 +75,7 @@ __all__ = [
     "PluginError",
     "Pooled",
     "Stage",
+    "State",
     "Support",
     "Trainable",
     "UnsupportedData",

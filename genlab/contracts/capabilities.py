@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Any
 
-import torch
 from torch import Generator, Tensor
 
 from genlab.contracts.data import Batch
@@ -16,6 +14,10 @@ from genlab.contracts.likelihood import Guarantee, LogLikelihood
 
 
 class HasLikelihood(ABC):
+    """guarantee: of every number that ``log_likelihood`` gives; known before any data are read."""
+
+    guarantee: Guarantee
+
     @abstractmethod
     def log_likelihood(
         self, x: Tensor, *, label: Tensor | None = None, generator: Generator
@@ -25,54 +27,84 @@ class HasLikelihood(ABC):
 
 class HasImportanceWeights(ABC):
     @abstractmethod
-    def log_weights(self, x: Tensor, k: int, *, generator: Generator) -> Tensor:
+    def log_weights(
+        self, x: Tensor, k: int, *, label: Tensor | None = None, generator: Generator
+    ) -> Tensor:
         """(K, B) with E[w] = p(x)."""
 
 
+State = tuple[Tensor, ...]  # of n chains: whatever a path keeps of each, all of shape (n, …)
+
+
 class AnnealingPath(ABC):
-    """f_beta over a model's own states: f_0 has a known constant, f_1 is the model's energy."""
+    """f_beta over a model's own states: f_0 has a known constant, f_1 is the model's energy.
+
+    log_z0: log of the sum of f_0 over all states.
+    """
 
     log_z0: float
 
     @abstractmethod
-    def start(self, n: int, *, generator: Generator) -> Any:
+    def start(self, n: int, *, generator: Generator) -> State:
         """n states drawn from f_0 exactly."""
 
     @abstractmethod
-    def log_f(self, state: Any, beta: float) -> Tensor: ...
+    def end(self, n: int, *, generator: Generator) -> State | None:
+        """n states drawn from f_1 exactly; None where that cannot be done."""
 
     @abstractmethod
-    def transition(self, state: Any, beta: float, *, generator: Generator) -> Any:
+    def log_f(self, state: State, beta: float) -> Tensor:
+        """(n,) log f_beta of each state."""
+
+    @abstractmethod
+    def transition(self, state: State, beta: float, *, generator: Generator) -> State:
         """Leaves f_beta invariant and is reversible, so that it serves reverse annealing too."""
-
-    @abstractmethod
-    def log_z1(self) -> float | None:
-        """By summing out the smaller side; None where that has more than 25 units."""
 
 
 class HasEnergy(ABC):
-    unnormalised: Guarantee  # of log_unnormalised - log Z: EXACT (RBM) or LOWER_BOUND (DBN)
+    """unnormalised: of log_unnormalised - log Z, EXACT (RBM) or LOWER_BOUND (DBN).
+
+    summable: over how many binary units ``log_z`` sums, 2^summable terms; None where it cannot.
+    """
+
+    unnormalised: Guarantee
+    summable: int | None
 
     @abstractmethod
     def log_unnormalised(self, x: Tensor, k: int = 1, *, generator: Generator) -> Tensor:
         """(K, B) with E[w] = Z p(x)."""
 
     @abstractmethod
-    def path(self, x_train: Tensor, *, generator: Generator) -> AnnealingPath: ...
+    def log_z(self) -> float:
+        """Exact, by summing out the smaller side in float64. Only called where ``summable`` allows."""
+
+    @abstractmethod
+    def path(self, x_train: Tensor, *, generator: Generator) -> AnnealingPath:
+        """x_train: (N, *shape), from which base rates are taken."""
 
 
 class HasVelocity(ABC):
-    """A probability-flow ODE dz/dt = velocity(z, t) between the embedded data and a base distribution."""
+    """A probability-flow ODE dz/dt = velocity(z, t) from embedded data to a base distribution.
+
+    span: the times of embedded data and of the base, in this order. Rows of a batch do not see each other.
+    """
 
     span: tuple[float, float]
-    base: torch.distributions.Distribution
 
     @abstractmethod
-    def velocity(self, z: Tensor, t: float, label: Tensor | None = None) -> Tensor: ...
+    def velocity(self, z: Tensor, t: float, label: Tensor | None = None) -> Tensor:
+        """(B, …) dz/dt at z: (B, …) and time t; differentiable in z."""
 
     @abstractmethod
     def embed(self, x: Tensor, *, generator: Generator) -> tuple[Tensor, Tensor]:
-        """z and log|det| (B,), dequantisation and scaling included."""
+        """z: (B, …) and log_scale: (B,) with p(x) = E[exp(log_scale) p(z)].
+
+        On REAL data log_scale is log|det dz/dx|; on discrete data z is drawn (dequantisation).
+        """
+
+    @abstractmethod
+    def base_log_prob(self, z: Tensor) -> Tensor:
+        """(B,) log density (nats) of z: (B, …) under the base distribution."""
 
 
 class HasEncoder(ABC):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Generator, Tensor, nn
 
-from genlab.contracts.data import DataModule
+from genlab.contracts.data import DataModule, DataSpec, Support
 from genlab.contracts.training import GenerativeModel
 
 
@@ -28,15 +28,33 @@ class Measure(StrEnum):
     MASS = "mass"
     DENSITY = "density"
 
+    @classmethod
+    def of(cls, spec: DataSpec) -> Measure:
+        """Of a model's distribution of such data."""
+        return cls.DENSITY if spec.support is Support.REAL else cls.MASS
+
+
+@dataclass(frozen=True)
+class Bracket:
+    """log p(x) lies between nats + low and nats + high, for every datum alike.
+
+    two_sided: whether both ends are bounds; otherwise one of them is an estimate.
+    """
+
+    low: float
+    high: float
+    two_sided: bool
+
 
 @dataclass(frozen=True)
 class LogLikelihood:
     """log p(x) in nats per datum of x as the data module delivers it, and how far to trust it.
 
-    nats: (B,). given: "" or "label", what was conditioned on. shared: the interval (nats) of an error
-    common to all data, such as that of log Z, which does not shrink with more data.
+    nats: (B,). given: "" or "label", what was conditioned on. shared: (low, high) nats to be added, the
+    confidence interval of an error common to all data, such as that of log Z, which does not shrink with
+    more data. bracket: what is known of that error from both sides.
     diagnostics: effective sample size, sd(log w), terms of a bound (each a (B,) tensor or a float), …
-    converged: False where the estimator found reason to distrust itself; reports then print no mean.
+    problem: why the estimator distrusts itself and what to raise; reports then print this, and no mean.
     """
 
     nats: Tensor
@@ -45,15 +63,35 @@ class LogLikelihood:
     method: str
     given: str = ""
     shared: tuple[float, float] | None = None
+    bracket: Bracket | None = None
     diagnostics: dict[str, Any] = field(default_factory=dict)
-    converged: bool = True
+    problem: str = ""
+
+    @property
+    def converged(self) -> bool:
+        return not self.problem
 
 
 class Likelihood(nn.Module, ABC):
-    """An estimator of log p(x) of a model; what ``prepare`` computes (log Z, widths) is in buffers."""
+    """An estimator of log p(x) of a model, built as ``Estimator(model, …)``.
 
-    def prepare(self, model: GenerativeModel, data: DataModule, *, generator: Generator) -> None:
-        """Compute once what all data share. Called on rank 0 and broadcast."""
+    It refuses, with a UsageError when it is built, a model that lacks what it needs.
+    """
+
+    name: ClassVar[str]  # as in configs/likelihood
+
+    def __init__(self, model: GenerativeModel) -> None:
+        super().__init__()
+        self.model = model
+
+    @property
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """Everything beside the seed that decides its numbers, as JSON: part of a score's identity."""
+
+    def prepare(self, data: DataModule, *, generator: Generator) -> None:
+        """Compute once what all data share (log Z, widths) and keep it in buffers of its own, of whatever
+        shape: they are computed on rank 0 and broadcast. ``data`` has been set up."""
 
     @abstractmethod
     def forward(

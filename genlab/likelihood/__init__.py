@@ -1,6 +1,15 @@
-"""Estimators of log p(x) and the evaluation that runs them, the same on one process and on many."""
+"""Estimators of log p(x) and the evaluation that runs them, the same on one process and on many.
 
-from genlab.likelihood.estimators import OwnLikelihood, auto
+| file | says |
+|---|---|
+| ``needs`` | what each estimator needs of a model, in the order in which ``auto`` asks |
+| ``own`` | the model's own number: ``Exact``, ``Elbo`` |
+| ``scoring`` | a split scored in blocks; every per-example value once |
+| ``floor`` | the independent model beside every score |
+"""
+
+from genlab.likelihood.auto import auto
+from genlab.likelihood.own import Elbo, Exact
 from genlab.likelihood.scoring import evaluate
 
-__all__ = ["OwnLikelihood", "auto", "evaluate"]
+__all__ = ["Elbo", "Exact", "auto", "evaluate"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,8 +30,7 @@ from genlab.contracts import (
 )
 from genlab.progress import progress
 from genlab.randomness import generator
-
-BLOCK = 64
+from genlab.sampling import BLOCK
 
 
 @dataclass(frozen=True)
@@ -57,11 +56,11 @@ class Scored:
             "stderr": None if reason else standard_error(self.nats),
             "reason": reason,
             "shared": self.result.shared,
+            "bracket": None if self.result.bracket is None else asdict(self.result.bracket),
             "guarantee": str(self.result.guarantee),
             "measure": str(self.result.measure),
             "given": self.result.given,
             "method": self.result.method,
-            "converged": self.result.converged,
             "diagnostics": {k: _plain(v) for k, v in self.diagnostics.items()},
         }
         if log_scale and mean is not None:
@@ -80,7 +79,7 @@ class Scored:
             return (
                 f"{len(bad)} of {len(self.nats)} values are not finite, the first is row {bad[0]}"
             )
-        return None if self.result.converged else "the estimator has not converged"
+        return f"not converged: {self.result.problem}" if self.result.problem else None
 
 
 def standard_error(values: np.ndarray) -> float | None:
@@ -164,10 +163,11 @@ class _Scoring(LightningModule):
         self.eval()
         if self.trainer.is_global_zero:
             noise = generator("prepare", self.seed, device=self.device)
-            self.likelihood.prepare(self.model, self.data, generator=noise)
+            self.likelihood.prepare(self.data, generator=noise)
         if self.trainer.world_size > 1:
-            state = self.trainer.strategy.broadcast(self.likelihood.state_dict())
-            self.likelihood.load_state_dict(state)
+            own = dict(self.likelihood.named_buffers(recurse=False))
+            for name, tensor in self.trainer.strategy.broadcast(own).items():
+                self.likelihood.register_buffer(name, tensor.to(self.device))
         total = -(-len(self.data.dataset(self.split)) // (BLOCK * self.trainer.world_size))
         self._bar = progress(f"evaluate {self.split}", total)
         self._advance = self._bar.__enter__()
@@ -208,16 +208,7 @@ def _on_cpu(index: Tensor, result: LogLikelihood) -> _Part:
         for k, v in result.diagnostics.items()
     }
     nats = result.nats.detach().double().cpu().numpy()
-    bare = LogLikelihood(
-        torch.empty(0),
-        result.guarantee,
-        result.measure,
-        result.method,
-        result.given,
-        result.shared,
-        {},
-        result.converged,
-    )
+    bare = replace(result, nats=torch.empty(0), diagnostics={})
     return index.numpy(), nats, diagnostics, bare
 
 
@@ -237,8 +228,6 @@ def _assemble(parts: list[_Part], n: int) -> Scored:
         else value
         for key, value in first.items()
     }
-    converged = all(part[3].converged for part in parts)
-    result = parts[0][3]
-    if not converged:
-        result = LogLikelihood(**{**result.__dict__, "converged": False})
-    return Scored(nats, diagnostics, result)
+    results = [part[3] for part in parts]
+    doubtful = [result for result in results if result.problem]
+    return Scored(nats, diagnostics, (doubtful or results)[0])

@@ -72,6 +72,7 @@ class LeakingMask(GenerativeModel, HasLikelihood):
     """Each bit is predicted from all bits, itself among them."""
 
     supports = BITS
+    guarantee = Guarantee.EXACT
 
     def __init__(self, spec: DataSpec) -> None:
         super().__init__(spec)
@@ -115,6 +116,8 @@ class BestComponentAsExact(Mixture):
 
 @caught_by("exact_likelihood_has_no_noise")
 class BoundAsExact(Latent):
+    guarantee = Guarantee.EXACT
+
     def log_likelihood(self, x, *, label=None, generator):
         return replace(super().log_likelihood(x, generator=generator), guarantee=Guarantee.EXACT)
 
@@ -166,6 +169,13 @@ class WrongMeasure(Gaussian):
 
 
 @caught_by("likelihood_says_what_it_is")
+class ExactOnlyAtFirst(Latent):
+    """A model that promises more than its numbers do."""
+
+    guarantee = Guarantee.EXACT
+
+
+@caught_by("likelihood_says_what_it_is")
 class MeanOfTheBatch(Factorised):
     """One number for all data."""
 
@@ -199,7 +209,7 @@ class BoundOfAnotherModel(Latent):
 class WeightsFivePercentLow(Latent):
     """E[w] = 0.95 p(x): invisible to a test that asks for no more than one."""
 
-    def log_weights(self, x, k, *, generator):
+    def log_weights(self, x, k, *, label=None, generator):
         return super().log_weights(x, k, generator=generator) + np.log(0.95)
 
 
@@ -220,7 +230,7 @@ class WeightsWithoutProposal(Latent):
 class WeightsOfTheBestDraw(PriorWeighted):
     """The larger of two draws at each place: biased, though each is a weight."""
 
-    def log_weights(self, x, k, *, generator):
+    def log_weights(self, x, k, *, label=None, generator):
         twice = super().log_weights(x, 2 * k, generator=generator)
         return twice.unflatten(0, (k, 2)).max(1).values
 
@@ -236,7 +246,7 @@ class WeightsOfAnotherSampler(PriorWeighted):
 
 @caught_by("weights_have_a_row_per_draw")
 class WeightsTransposed(PriorWeighted):
-    def log_weights(self, x, k, *, generator):
+    def log_weights(self, x, k, *, label=None, generator):
         return super().log_weights(x, k, generator=generator).T
 
 
@@ -244,7 +254,7 @@ class WeightsTransposed(PriorWeighted):
 class WeightsByPlace(Latent):
     """Later rows of a batch get a little more."""
 
-    def log_weights(self, x, k, *, generator):
+    def log_weights(self, x, k, *, label=None, generator):
         place = torch.linspace(-0.7, 0.7, len(x))
         return super().log_weights(x, k, generator=generator) + place
 
@@ -325,7 +335,7 @@ class GlobalBound(Latent):
 
 @caught_by("log_weights_leaves_global_randomness_alone")
 class GlobalWeights(PriorWeighted):
-    def log_weights(self, x, k, *, generator):
+    def log_weights(self, x, k, *, label=None, generator):
         return super().log_weights(x, k, generator=torch.default_generator)
 
 
@@ -557,13 +567,6 @@ class LazyPath(LatticePath):
         return super().transition(state, 2 * beta, generator=generator)
 
 
-class ShiftedPath(LatticePath):
-    """The constant of an energy without its visible biases, or whatever else is 0.05 nats."""
-
-    def log_z1(self) -> float:
-        return super().log_z1() + 0.05
-
-
 @caught_by("annealing_leads_from_one_constant_to_the_other")
 class WrongTransition(Energy):
     path_class = LazyPath
@@ -571,7 +574,10 @@ class WrongTransition(Energy):
 
 @caught_by("energy_sums_to_its_constant")
 class WrongConstant(Energy):
-    path_class = ShiftedPath
+    """Without its visible biases, or whatever else is 0.05 nats."""
+
+    def log_z(self) -> float:
+        return super().log_z() + 0.05
 
 
 @caught_by("energy_has_a_row_per_draw")

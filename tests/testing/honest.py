@@ -34,6 +34,7 @@ from genlab.contracts import (
     Observed,
     Plane,
     Stage,
+    State,
     Support,
     UnsupportedData,
     UsageError,
@@ -53,6 +54,7 @@ class Factorised(GenerativeModel, HasLikelihood, Completes, HasFigures):
     """Independent entries, each with the default head's distribution."""
 
     supports = DISCRETE
+    guarantee = Guarantee.EXACT
     completes = frozenset({Observed})
 
     def __init__(self, spec: DataSpec) -> None:
@@ -93,6 +95,7 @@ class Mixture(GenerativeModel, HasLikelihood, Completes):
     """p(x) = Σ_k π_k Π_d p_kd(x_d). Where the data have classes, they name the components."""
 
     supports = DISCRETE
+    guarantee = Guarantee.EXACT
     completes = frozenset({Observed})
     components = 3
 
@@ -144,6 +147,7 @@ class Latent(GenerativeModel, HasLikelihood, HasImportanceWeights, HasEncoder):
     """A variational auto-encoder: z ~ N(0, 1), x | z Bernoulli; its bound, and its weights."""
 
     supports = BITS
+    guarantee = Guarantee.LOWER_BOUND
     codes = 2
 
     def __init__(self, spec: DataSpec) -> None:
@@ -162,7 +166,9 @@ class Latent(GenerativeModel, HasLikelihood, HasImportanceWeights, HasEncoder):
     def loss(self, batch: Batch) -> Tensor:
         return -self.noisy_weights(batch.x, torch.randn(1, len(batch.x), self.codes)).mean()
 
-    def log_weights(self, x: Tensor, k: int, *, generator: Generator) -> Tensor:
+    def log_weights(
+        self, x: Tensor, k: int, *, label: Tensor | None = None, generator: Generator
+    ) -> Tensor:
         return self.noisy_weights(x, torch.randn(k, len(x), self.codes, generator=generator))
 
     def log_likelihood(
@@ -198,7 +204,9 @@ class PriorWeighted(GenerativeModel, HasImportanceWeights):
     def loss(self, batch: Batch) -> Tensor:
         return -(self.joint(batch.x, torch.rand(32, 1)).logsumexp(0) - math.log(32)).mean()
 
-    def log_weights(self, x: Tensor, k: int, *, generator: Generator) -> Tensor:
+    def log_weights(
+        self, x: Tensor, k: int, *, label: Tensor | None = None, generator: Generator
+    ) -> Tensor:
         return self.joint(x, torch.rand(k, 1, generator=generator))
 
     def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:
@@ -210,6 +218,7 @@ class Gaussian(GenerativeModel, HasLikelihood, HasVelocity, Completes, HasFigure
     """x = shift + scale · L z with z ~ N(0, 1); shift and scale are those of the data, L is learned."""
 
     supports = REALS
+    guarantee = Guarantee.EXACT
     completes = frozenset({Observed})
     span = (0.0, 1.0)
     persistent = True
@@ -220,6 +229,9 @@ class Gaussian(GenerativeModel, HasLikelihood, HasVelocity, Completes, HasFigure
         self.register_buffer("scale", torch.ones(spec.size), persistent=self.persistent)
         self.factor = nn.Parameter(torch.eye(spec.size))
         self.base = torch.distributions.Normal(torch.zeros(spec.size), torch.ones(spec.size))
+
+    def base_log_prob(self, z: Tensor) -> Tensor:
+        return self.base.log_prob(z).sum(1)
 
     def stages(self) -> Sequence[Stage]:
         return (Stage("fit", self, self.loss, begin=self.begin),)
@@ -242,7 +254,7 @@ class Gaussian(GenerativeModel, HasLikelihood, HasVelocity, Completes, HasFigure
 
     def log_prob(self, x: Tensor) -> Tensor:
         z, log_det = self.embed(x)
-        return self.base.log_prob(z).sum(1) + log_det
+        return self.base_log_prob(z) + log_det
 
     def loss(self, batch: Batch) -> Tensor:
         return -self.log_prob(batch.x).mean()
@@ -280,6 +292,7 @@ class NoisyLine(GenerativeModel, HasLikelihood, HasImportanceWeights):
     """x = mean + slope · z + sd · noise with z ~ N(0, 1), z weighted under a learned Gaussian."""
 
     supports = REALS
+    guarantee = Guarantee.LOWER_BOUND
 
     def __init__(self, spec: DataSpec) -> None:
         super().__init__(spec)
@@ -301,7 +314,9 @@ class NoisyLine(GenerativeModel, HasLikelihood, HasImportanceWeights):
     def loss(self, batch: Batch) -> Tensor:
         return -self.noisy_weights(batch.x, torch.randn(1, len(batch.x), 1)).mean()
 
-    def log_weights(self, x: Tensor, k: int, *, generator: Generator) -> Tensor:
+    def log_weights(
+        self, x: Tensor, k: int, *, label: Tensor | None = None, generator: Generator
+    ) -> Tensor:
         return self.noisy_weights(x, torch.randn(k, len(x), 1, generator=generator))
 
     def log_likelihood(
@@ -335,22 +350,25 @@ class LatticePath(AnnealingPath):
         self.free_energy, self.states = free_energy, states
         self.log_z0 = states.shape[1] * math.log(2)
 
-    def start(self, n: int, *, generator: Generator) -> Tensor:
-        return torch.randint(2, (n, self.states.shape[1]), generator=generator).float()
+    def start(self, n: int, *, generator: Generator) -> State:
+        return (torch.randint(2, (n, self.states.shape[1]), generator=generator).float(),)
 
-    def log_f(self, state: Tensor, beta: float) -> Tensor:
-        return -beta * self.free_energy(state)
+    def end(self, n: int, *, generator: Generator) -> State | None:
+        p = (-self.free_energy(self.states)).softmax(0)
+        return (self.states[torch.multinomial(p, n, replacement=True, generator=generator)],)
 
-    def transition(self, state: Tensor, beta: float, *, generator: Generator) -> Tensor:
-        for d in range(state.shape[1]):
-            on, off = state.clone(), state.clone()
-            on[:, d], off[:, d] = 1.0, 0.0
-            p = (self.log_f(on, beta) - self.log_f(off, beta)).sigmoid()
-            state = torch.where(torch.rand(len(p), 1, generator=generator) < p[:, None], on, off)
-        return state
+    def log_f(self, state: State, beta: float) -> Tensor:
+        return -beta * self.free_energy(state[0])
 
-    def log_z1(self) -> float:
-        return float((-self.free_energy(self.states)).logsumexp(0))
+    def transition(self, state: State, beta: float, *, generator: Generator) -> State:
+        """One bit of each chain, drawn anew: reversible, as a sweep through all in order is not."""
+        (v,) = state
+        for _ in range(v.shape[1]):
+            chosen = torch.randint(v.shape[1], (len(v), 1), generator=generator)
+            on, off = v.scatter(1, chosen, 1.0), v.scatter(1, chosen, 0.0)
+            p = (self.log_f((on,), beta) - self.log_f((off,), beta)).sigmoid()
+            v = torch.where(torch.rand(len(p), 1, generator=generator) < p[:, None], on, off)
+        return (v,)
 
 
 class Energy(GenerativeModel, HasEnergy):
@@ -358,6 +376,7 @@ class Energy(GenerativeModel, HasEnergy):
 
     supports = BITS
     unnormalised = Guarantee.EXACT
+    summable = 3
     path_class: type[LatticePath] = LatticePath
 
     def __init__(self, spec: DataSpec) -> None:
@@ -385,6 +404,9 @@ class Energy(GenerativeModel, HasEnergy):
     def log_unnormalised(self, x: Tensor, k: int = 1, *, generator: Generator) -> Tensor:
         return -self.free_energy(x.flatten(1)).expand(k, -1)
 
+    def log_z(self) -> float:
+        return float((-self.free_energy(self.table)).logsumexp(0))
+
     def path(self, x_train: Tensor, *, generator: Generator) -> AnnealingPath:
         return self.path_class(self.free_energy, self.table)
 
@@ -393,6 +415,7 @@ class Staged(GenerativeModel, HasLikelihood):
     """An autoregressive pair of halves, each half in a stage of its own."""
 
     supports = BITS
+    guarantee = Guarantee.EXACT
 
     def __init__(self, spec: DataSpec) -> None:
         super().__init__(spec)

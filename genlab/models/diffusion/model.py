@@ -54,6 +54,8 @@ class Diffusion(GenerativeModel, HasLikelihood, HasFigures):
     strata; 0 visits all. val_steps: the same for ``validate``.
     """
 
+    guarantee = Guarantee.LOWER_BOUND
+
     def __init__(
         self,
         spec: DataSpec,
@@ -107,10 +109,10 @@ class Diffusion(GenerativeModel, HasLikelihood, HasFigures):
         self._no_label(label)
         with torch.no_grad():
             terms = self.bound(x, generator=generator)
-        measure = Measure.DENSITY if self.spec.levels is None else Measure.MASS
+        measure = Measure.of(self.spec)
         method = f"variational bound, T={self.chain.steps}"
         nats = -sum_terms(terms)
-        return LogLikelihood(nats, Guarantee.LOWER_BOUND, measure, method, diagnostics=dict(terms))
+        return LogLikelihood(nats, self.guarantee, measure, method, diagnostics=dict(terms))
 
     def bound(
         self, x: Tensor, *, generator: Generator | None, steps: int | None = None

@@ -47,6 +47,7 @@ class MADE(GenerativeModel, HasLikelihood, Completes, HasFigures):
 
     supports = frozenset({Support.BINARY, Support.LEVELS})
     completes = frozenset({Observed})
+    guarantee = Guarantee.EXACT
 
     def __init__(
         self,
@@ -124,7 +125,7 @@ class MADE(GenerativeModel, HasLikelihood, Completes, HasFigures):
         n = self.network.orderings
         return LogLikelihood(
             self._mixture(each),
-            Guarantee.EXACT,
+            self.guarantee,
             Measure.MASS,
             method="autoregressive" if n == 1 else f"mixture of {n} orderings",
             diagnostics={"log p_k": each} if n > 1 else {},

@@ -24,13 +24,14 @@ def need_exact(s: Subject) -> None:
 
 
 def _need_bound(s: Subject) -> None:
-    guarantee = s.likelihood(s.distinct(2)).guarantee
+    guarantee = s.model.guarantee
     if guarantee is not Guarantee.LOWER_BOUND:
         raise Skip(f"the likelihood is {guarantee.value}, not a lower bound")
 
 
 @check(
-    "log_likelihood must return a LogLikelihood with one number per datum, a guarantee and a method;"
+    "log_likelihood must return a LogLikelihood with one number per datum, the model's guarantee and a"
+    " method;"
     " its measure is MASS on BINARY and LEVELS data and DENSITY on REAL data",
     needs=HasLikelihood,
 )
@@ -39,7 +40,9 @@ def likelihood_says_what_it_is(s: Subject) -> None:
         result = s.likelihood(s.data(n).x)
         expect(isinstance(result, LogLikelihood), f"a {type(result).__name__}")
         expect(result.nats.shape == (n,), f"nats: {tuple(result.nats.shape)} for {n} data")
-        expect(isinstance(result.guarantee, Guarantee), f"guarantee: {result.guarantee!r}")
+        expect(isinstance(s.model.guarantee, Guarantee), f"guarantee: {s.model.guarantee!r}")
+        said, promised = result.guarantee, s.model.guarantee
+        expect(said is promised, f"{said!r} from a model whose guarantee is {promised!r}")
         measure = Measure.DENSITY if s.space.spec.support is Support.REAL else Measure.MASS
         expect(result.measure is measure, f"measure: {result.measure!r}")
         expect(bool(result.method), "method is empty")

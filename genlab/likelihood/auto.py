@@ -1,0 +1,15 @@
+"""The most trustworthy estimator that a model's capabilities allow."""
+
+from __future__ import annotations
+
+from genlab.contracts import GenerativeModel, Likelihood
+from genlab.likelihood.needs import NEEDS
+from genlab.likelihood.own import Elbo, Exact
+
+ESTIMATORS: dict[str, type[Likelihood]] = {e.name: e for e in (Exact, Elbo)}
+
+
+def auto(model: GenerativeModel) -> Likelihood:
+    """The first estimator in the order of ``NEEDS`` that this model can have."""
+    name = next(name for name in ESTIMATORS if NEEDS[name].met(model))
+    return ESTIMATORS[name](model)

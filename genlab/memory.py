@@ -1,0 +1,34 @@
+"""How much may be computed at a time: block sizes follow the memory there is."""
+
+from __future__ import annotations
+
+import psutil
+import torch
+
+from genlab.errors import UsageError
+
+SHARE = 0.5  # of the free memory that one computation may take
+
+
+def available(device: torch.device) -> int:
+    """Free bytes of a device; of the machine for the CPU."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return psutil.virtual_memory().available
+
+
+def rows_at_once(
+    rows: int, bytes_per_row: int, device: torch.device, *, what: str, lower: str, most: int = 2**16
+) -> int:
+    """How many of ``rows`` to compute at a time; 1 at least.
+
+    Only for computations without random draws: what fits must not decide any number.
+    what, lower: what a row is and which setting makes it smaller, for the UsageError where none fits.
+    """
+    free = int(SHARE * available(device))
+    if bytes_per_row > free:
+        raise UsageError(
+            f"one {what} takes {bytes_per_row / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB may be "
+            f"used: lower {lower}"
+        )
+    return max(1, min(rows, most, free // bytes_per_row))

@@ -1,0 +1,1 @@
+"""Sample quality beside likelihood: torchmetrics that compare samples with data."""
