@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from genlab.gallery.words import SIGNS
+from genlab.gallery.words import SIGNS, interval, references
 
 
 def describe(score: dict[str, Any]) -> str:
@@ -21,7 +21,21 @@ def describe(score: dict[str, Any]) -> str:
     unit = f" nats = {bits:.3f} bits/dim" if bits is not None else " nats (density)"
     floor = f"; independent entries: {-score['floor']['nats']:.2f}" + _bits(score, data)
     kind = f"{nats['guarantee']}, {nats['method']}"
-    return f"{head}NLL {SIGNS[nats['guarantee']]}{-nats['mean']:.2f}{error}{unit} ({kind}){floor}"
+    number = f"{SIGNS[nats['guarantee']]}{-nats['mean']:.2f}{error}{unit}"
+    return f"{head}NLL {number} ({kind}){_between(nats)}{floor}{_beside(nats)}"
+
+
+def _between(nats: dict[str, Any]) -> str:
+    """Where an error that all data share leaves the number."""
+    between = interval(nats)
+    if between is None:
+        return ""
+    low, high, two_sided = between
+    return f"; {'bracket' if two_sided else 'interval'} {low:.2f} to {high:.2f}"
+
+
+def _beside(nats: dict[str, Any]) -> str:
+    return "".join(f"; {name}: {nll:.2f}" for name, nll in references(nats).items())
 
 
 def _bits(score: dict[str, Any], data: dict[str, Any]) -> str:

@@ -10,13 +10,17 @@ from typing import Any
 
 import yaml
 
-from genlab.gallery.words import GUARANTEES, TRUST
+from genlab.gallery.words import GUARANTEES, TRUST, interval, references
 from genlab.runs import RunDirectory
 
 
 @dataclass(frozen=True)
 class Row:
-    """One score of one run. nll, stderr: nats, or None with a reason."""
+    """One score of one run. nll, stderr: nats, or None with a reason.
+
+    nll_low, nll_high: between which the mean lies by an error common to all data (that of log Z);
+    two_sided: whether both are bounds. references: nll of what stands beside this number by custom.
+    """
 
     model: str
     run: str
@@ -27,11 +31,18 @@ class Row:
     method: str
     weights: str
     parameters: int | None
+    nll_low: float | None = None
+    nll_high: float | None = None
+    two_sided: bool = False
+    references: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
 class Group:
-    """Scores that may stand in one column: the same data and split, and the same kind of number."""
+    """Scores that may stand in one column: the same data and split, and the same kind of number.
+
+    estimator: of estimates, which promise nothing and are comparable only among themselves; else "".
+    """
 
     data: str
     variant: str
@@ -40,15 +51,17 @@ class Group:
     measure: str
     guarantee: str
     given: str
+    estimator: str = ""
     floor: float | None = None
     rows: list[Row] = field(default_factory=list)
 
     @property
     def title(self) -> str:
         given = f", given the {self.given}" if self.given else ""
+        by = f" by {self.estimator}" if self.estimator else ""
         return (
             f"{self.data} ({self.variant}), {self.split}, n={self.n}; log-likelihood: "
-            f"{self.guarantee}, {self.measure}{given}"
+            f"{self.guarantee}{by}, {self.measure}{given}"
         )
 
     @property
@@ -129,7 +142,10 @@ def _add(
 ) -> None:
     data, nats = score["data"], score["nats"]
     names = str(data["name"]), str(data["variant"]), str(data["split"])
-    kind = str(nats["measure"]), str(nats["guarantee"]), str(nats.get("given") or "")
+    guarantee = str(nats["guarantee"])
+    estimator = str((score.get("likelihood") or {}).get("name", ""))
+    estimator = estimator if guarantee == "estimate" else ""
+    kind = str(nats["measure"]), guarantee, str(nats.get("given") or ""), estimator
     # Data of one name may still differ (somebody's own file): then they are not the same data.
     identity = json.dumps([data.get("spec"), data.get("sha256")], sort_keys=True)
     group = groups.setdefault(
@@ -147,6 +163,7 @@ def _floor(score: Mapping[str, Any]) -> float | None:
 
 def _row(run: RunDirectory, record: Mapping[str, Any], score: Mapping[str, Any]) -> Row:
     nats = score["nats"]
+    low, high, two_sided = interval(nats) or (None, None, False)
     return Row(
         model=model_name(run),
         run=run.path.resolve().name,
@@ -157,4 +174,8 @@ def _row(run: RunDirectory, record: Mapping[str, Any], score: Mapping[str, Any])
         method=str(nats["method"]),
         weights=str((score.get("checkpoint") or {}).get("weights", "")),
         parameters=record.get("parameters"),
+        nll_low=low,
+        nll_high=high,
+        two_sided=two_sided,
+        references=references(nats),
     )

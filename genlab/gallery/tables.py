@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import io
 import json
+import math
 from collections.abc import Callable, Sequence
 
 from jinja2 import Environment, PackageLoader
@@ -14,22 +15,39 @@ from genlab.gallery.scores import Group, Row
 from genlab.gallery.words import SIGNS
 
 HEADER = ("model", "NLL (nats)", "bits/dim", "method", "parameters", "run")
+NUMERIC = ("NLL (nats)", "bits/dim", "parameters")
 
 
 def cells(row: Row, group: Group) -> tuple[str, ...]:
     """A row in words, in the order of HEADER."""
     error = "" if row.stderr is None else f" ± {row.stderr:.2f}"
     sign = SIGNS.get(group.guarantee, "≈ ")
-    number = f"no number ({row.reason})" if row.nll is None else f"{sign}{row.nll:.2f}{error}"
+    number = f"{sign}{row.nll:.2f}{error}{_between(row)}" if row.nll is not None else "no number"
     bits = "" if row.bits_per_dim is None else f"{row.bits_per_dim:.3f}"
     method = f"{row.method}, averaged weights" if row.weights == "ema" else row.method
+    method = f"{row.reason}; {method}" if row.nll is None else method
     parameters = "" if row.parameters is None else f"{row.parameters:,}"
     return row.model, number, bits, method, parameters, row.run
 
 
-def floor(group: Group) -> str:
-    """The number of the simplest model, to stand under the group."""
-    return "" if group.floor is None else f"independent entries: {group.floor:.2f} nats"
+def _between(row: Row) -> str:
+    """The interval of an error that all data share; a bracket where both of its ends are bounds."""
+    if row.nll_low is None or row.nll_high is None:
+        return ""
+    left, right = "[]" if row.two_sided else "()"
+    return f" {left}{row.nll_low:.2f}, {row.nll_high:.2f}{right}"
+
+
+def notes(group: Group) -> list[str]:
+    """What stands under a group: the simplest model, and what its estimator is to be read beside."""
+    lines = [] if group.floor is None else [f"independent entries: {group.floor:.2f} nats"]
+    for row in group.rows:
+        lines += [f"{row.run}: {name} score {nll:.2f} nats" for name, nll in row.references.items()]
+    if any(row.two_sided for row in group.rows):
+        lines.append("[a, b]: the error that all data share lies between two bounds")
+    if any(row.nll_low is not None and not row.two_sided for row in group.rows):
+        lines.append("(a, b): an interval of the error that all data share")
+    return lines
 
 
 def as_table(groups: Sequence[Group]) -> str:
@@ -42,12 +60,12 @@ def as_table(groups: Sequence[Group]) -> str:
     own = Console()
     console = Console(file=file, width=own.width if own.is_terminal else 160, highlight=False)
     for group in groups:
-        caption = Text(floor(group)) if floor(group) else None
+        caption = Text("\n".join(notes(group))) if notes(group) else None
         table = Table(title=Text(group.title), caption=caption)
         table.title_justify = table.caption_justify = "left"
         for name in HEADER:
-            right = name in ("NLL (nats)", "bits/dim", "parameters")
-            table.add_column(name, justify="right" if right else "left", overflow="fold")
+            justify = "right" if name in NUMERIC else "left"
+            table.add_column(name, justify=justify, overflow="fold")
         for row in group.rows:
             table.add_row(*(Text(cell) for cell in cells(row, group)))
         console.print(table)
@@ -60,8 +78,8 @@ def as_markdown(groups: Sequence[Group]) -> str:
         lines = [f"**{_plain(group.title)}**", "", _line(HEADER)]
         lines.append("|---|--:|--:|---|--:|---|")
         lines += [_line(cells(row, group)) for row in group.rows]
-        if floor(group):
-            lines += ["", f"*{floor(group)}*"]
+        for note in notes(group):
+            lines += ["", f"*{_plain(note)}*"]
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
 
@@ -98,7 +116,16 @@ def as_html(groups: Sequence[Group]) -> str:
     loader = PackageLoader("genlab.gallery")
     templates = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     template = templates.get_template("compare.html")
-    return template.render(groups=groups, header=HEADER, cells=cells, floor=floor) + "\n"
+    about = {"header": HEADER, "numeric": NUMERIC, "cells": cells, "keys": sort_keys}
+    return template.render(groups=groups, notes=notes, **about) + "\n"
+
+
+def sort_keys(row: Row, group: Group) -> tuple[float | str, ...]:
+    """What a page sorts each cell by, in the order of HEADER; numbers that are missing come last."""
+    last = math.inf
+    numbers = [last if n is None else n for n in (row.nll, row.bits_per_dim, row.parameters)]
+    nll, bits, parameters = numbers
+    return row.model, nll, bits, cells(row, group)[3], parameters, row.run
 
 
 WRITERS: dict[str, Callable[[Sequence[Group]], str]] = {

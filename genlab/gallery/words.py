@@ -31,6 +31,7 @@ MEASURES = {
         "probability."
     ),
 }
+REFERENCE = "reference: "  # begins the diagnostics that are shown beside a number
 TRUST = ("exact", "lower bound", "upper bound", "estimate")
 
 
@@ -42,7 +43,8 @@ def kind_of_number(nats: Mapping[str, Any], n: int) -> str:
         MEASURES.get(measure, ""),
         "The model was told the label of each datum." if nats.get("given") == "label" else "",
         _error(nats, n),
-        _shared(nats.get("shared")),
+        _shared(nats),
+        _references(nats),
     ]
     return " ".join(sentence for sentence in sentences if sentence)
 
@@ -53,14 +55,44 @@ def _error(nats: Mapping[str, Any], n: int) -> str:
     return f"± is the standard error over {n:,} data." if nats.get("stderr") is not None else ""
 
 
-def _shared(interval: Any) -> str:
-    if not interval:
+def interval(nats: Mapping[str, Any]) -> tuple[float, float, bool] | None:
+    """Between which the mean nll lies by an error common to all data, and whether both ends are bounds.
+
+    The bracket, where there is one, says more than the confidence interval of one side.
+    """
+    bracket, shared, mean = nats.get("bracket"), nats.get("shared"), nats.get("mean")
+    if mean is None:
+        return None
+    if bracket is not None:
+        low, high = bracket["low"], bracket["high"]
+    elif shared is not None:
+        low, high = shared
+    else:
+        return None
+    return -(mean + high), -(mean + low), bracket is not None and bracket["two_sided"]
+
+
+def references(nats: Mapping[str, Any]) -> dict[str, float]:
+    """The negative log-likelihoods that an estimator wants to be read beside its own, by name."""
+    found = (nats.get("diagnostics") or {}).items()
+    return {k.removeprefix(REFERENCE): -v for k, v in found if k.startswith(REFERENCE)}
+
+
+def _shared(nats: Mapping[str, Any]) -> str:
+    between = interval(nats)
+    if between is None:
         return ""
-    low, high = interval
+    low, high, two_sided = between
+    side = "two bounds" if two_sided else "the ends of an interval"
     return (
-        f"All data share a further error between {low:.3g} and {high:.3g} nats, which more data would "
-        "not shrink."
+        f"All data share a further error, which more data would not shrink: the number lies between "
+        f"{low:.2f} and {high:.2f} nats, {side}."
     )
+
+
+def _references(nats: Mapping[str, Any]) -> str:
+    beside = [f"{name} score {nll:.2f}" for name, nll in references(nats).items()]
+    return f"By the same method {' and '.join(beside)} nats." if beside else ""
 
 
 def number(nats: Mapping[str, Any]) -> str:

@@ -163,15 +163,15 @@ def test_a_run_shows_only_its_own_files(make_run, built, tmp_path):
 
 def test_a_number_that_cannot_be_trusted_is_not_printed(make_run, make_score, built):
     spec = DataSpec("bits", "fixed", (1, 8, 8), "binary")
-    doubtful = make_score(
-        spec, None, guarantee="estimate", reason="it did not converge", shared=[-1.0, 2.0]
+    doubtful = make_score(spec, None, guarantee="estimate", reason="it did not converge")
+    bound = make_score(
+        spec, -19.0, guarantee="lower bound", mean_on_original_scale=-21.5, shared=[-1.0, 2.0]
     )
-    bound = make_score(spec, -19.0, guarantee="lower bound", mean_on_original_scale=-21.5)
     index, pages = built(make_run("a", scores=(doubtful,)), make_run("b", scores=(doubtful, bound)))
     assert "No test score that can be trusted" in index.text
     assert "NLL ≤ 19.00 ± 0.20" in index.text
     assert "No number is given: it did not converge." in pages["a"].text
-    assert "between -1 and 2 nats" in pages["a"].text
+    assert "between 17.00 and 20.00 nats" in pages["b"].text
     assert "at most 19.00 ± 0.20 nats" in pages["b"].text
     assert "before standardisation ≤ 21.50 ± 0.20 nats" in pages["b"].text
 

@@ -87,6 +87,35 @@ def test_each_number_says_what_kind_it_is(make_score, guarantee, shown, told):
     assert told in kind_of_number(nats, 297)
 
 
+def test_estimates_of_different_estimators_are_apart(make_run, make_score):
+    window, flow = (
+        make_score(SPEC, guarantee="estimate", method=name) | {"likelihood": {"name": name}}
+        for name in ("window", "flow")
+    )
+    found, _ = compare([make_run(scores=(window, flow)).path])
+    assert [(g.estimator, len(g.rows)) for g in found] == [("flow", 1), ("window", 1)]
+
+
+def test_a_bracket_is_shown_and_said(make_run, make_score):
+    """Nats that may be 0.5 lower or 0.1 higher are an nll of 17.9 to 18.5, not the other way round."""
+    bracket = {"low": -0.5, "high": 0.1, "two_sided": True}
+    annealed = make_score(SPEC, -18.0, guarantee="upper bound", bracket=bracket, shared=[-0.2, 0.2])
+    (group,), _ = compare([make_run(scores=(annealed,)).path])
+    assert "≥ 18.00 ± 0.20 [17.90, 18.50]" in WRITERS["md"]([group]).replace("\\", "")
+    assert "between 17.90 and 18.50 nats, two bounds" in kind_of_number(annealed["nats"], 297)
+    one_sided = annealed["nats"] | {"bracket": None}
+    assert "between 17.80 and 18.20 nats, the ends of an interval" in kind_of_number(one_sided, 297)
+
+
+def test_references_stand_beside_a_number(make_run, make_score):
+    beside = {"reference: training images": 243.8, "n": 10}
+    parzen = make_score(SPEC, 200.0, guarantee="estimate", diagnostics=beside)
+    groups, _ = compare([make_run(scores=(parzen,)).path])
+    for write in WRITERS.values():
+        assert "243.8" in write(groups)
+    assert "training images score -243.80" in kind_of_number(parzen["nats"], 297)
+
+
 def test_a_bound_bounds_the_gain_over_the_floor(make_score):
     assert comparison(make_score(SPEC, guarantee="lower bound")).startswith(
         "at least 6.40 nats better"
