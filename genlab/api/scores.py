@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from genlab.contracts import DataModule, Likelihood
+from genlab.contracts import DataModule, Likelihood, Measure
 from genlab.data import fingerprint
 from genlab.likelihood.floor import independent_floor
 from genlab.likelihood.scoring import Scored
@@ -61,10 +61,7 @@ def write_score(
         "likelihood": question.settings,
         "nats": scored.summary(spec.log_scale),
         "bits_per_dim": scored.bits_per_dim(spec.size),
-        "floor": {
-            "nats": independent_floor(data, question.split),
-            "method": "independent entries with the training data's marginals",
-        },
+        "floor": _floor(data, question.split, scored),
         **about,
         "versions": versions(),
         "created": now(),
@@ -75,3 +72,11 @@ def write_score(
         named = {f"diagnostic {k}": v for k, v in arrays.items()}
         np.savez_compressed(file, nats=scored.nats, **named)  # type: ignore[arg-type]
     write_json(path, score)
+
+
+def _floor(data: DataModule, split: str, scored: Scored) -> dict[str, Any] | None:
+    """The independent model's number; None beside a density of discrete data, of which it has a mass."""
+    if scored.result.measure is not Measure.of(data.spec):
+        return None
+    method = "independent entries with the training data's marginals"
+    return {"nats": independent_floor(data, split), "method": method}

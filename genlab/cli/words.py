@@ -19,10 +19,9 @@ def describe(score: dict[str, Any]) -> str:
     error = f" ± {nats['stderr']:.2f}" if nats["stderr"] is not None else ""
     bits = score["bits_per_dim"]
     unit = f" nats = {bits:.3f} bits/dim" if bits is not None else " nats (density)"
-    floor = f"; independent entries: {-score['floor']['nats']:.2f}" + _bits(score, data)
     kind = f"{nats['guarantee']}, {nats['method']}"
     number = f"{SIGNS[nats['guarantee']]}{-nats['mean']:.2f}{error}{unit}"
-    return f"{head}NLL {number} ({kind}){_between(nats)}{floor}{_beside(nats)}"
+    return f"{head}NLL {number} ({kind}){_between(nats)}{_floor(score)}{_beside(nats)}"
 
 
 def _between(nats: dict[str, Any]) -> str:
@@ -38,9 +37,11 @@ def _beside(nats: dict[str, Any]) -> str:
     return "".join(f"; {name}: {nll:.2f}" for name, nll in references(nats).items())
 
 
-def _bits(score: dict[str, Any], data: dict[str, Any]) -> str:
-    """The floor in bits per dimension, where the score has them."""
-    if score["bits_per_dim"] is None:
+def _floor(score: dict[str, Any]) -> str:
+    """The floor, in bits per dimension too where the score has them."""
+    if score["floor"] is None:
         return ""
-    per_nat = score["bits_per_dim"] / -score["nats"]["mean"]
-    return f" = {-score['floor']['nats'] * per_nat:.3f} bits/dim"
+    nats, bits = -score["floor"]["nats"], ""
+    if score["bits_per_dim"] is not None:
+        bits = f" = {nats * score['bits_per_dim'] / -score['nats']['mean']:.3f} bits/dim"
+    return f"; independent entries: {nats:.2f}{bits}"
