@@ -11,5 +11,5 @@ ESTIMATORS: dict[str, type[Likelihood]] = {e.name: e for e in (Exact, Elbo)}
 
 def auto(model: GenerativeModel) -> Likelihood:
     """The first estimator in the order of ``NEEDS`` that this model can have."""
-    name = next(name for name in ESTIMATORS if NEEDS[name].met(model))
+    name = next(name for name, need in NEEDS.items() if need.met(model))
     return ESTIMATORS[name](model)
