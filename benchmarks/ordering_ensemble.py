@@ -34,7 +34,7 @@ def scores(run: genlab.api.Run) -> list[tuple[str, float]]:
     x = dataset[torch.arange(len(dataset))].x
     orderings = range(model.network.orderings)
     each = torch.stack([model.log_prob(x, k).double() for k in orderings])
-    logits = sum(model.network(x.flatten(1), k) for k in orderings) / len(orderings)
+    logits = torch.stack([model.network(x.flatten(1), k) for k in orderings]).mean(0)
     averaged = Bernoulli().log_prob(x.flatten(1), logits).double().sum(1)
     mixture = each.logsumexp(0) - torch.tensor(len(orderings)).log()
     return [
