@@ -31,6 +31,10 @@ class Stage:
     patience: validations without a new best monitored value after which the stage ends; None: no end.
     begin: data-dependent initialisation from (at most 10,000) training data, run once before the fit,
         never on resume.
+    solve: in place of gradient steps, for what has a closed form: called once, without gradients, with
+        batches that together hold every training datum once and can be gone through again. Such a stage
+        has no optimizer, epochs or steps; its loss is what the solution minimises. Every process
+        solves for itself, and rank 0's solution is kept.
 
     Give bound methods or partials of them, not lambdas: averaged copies of a model are deep copies, and a
     lambda would go on speaking of the original.
@@ -47,6 +51,7 @@ class Stage:
     ema: float = 0.0
     patience: int | None = None
     begin: Callable[[Batch], None] | None = None
+    solve: Callable[[Iterable[Batch]], None] | None = None
 
 
 LR_SCHEDULES: dict[str, Callable[[float], float]] = {

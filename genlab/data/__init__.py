@@ -5,7 +5,7 @@
 | ``sets`` | one function per data set, which is what a YAML file in ``configs/data`` names |
 | ``arrays`` | ``ArrayData``, the data module: a source, a preprocess, arrays in memory |
 | ``source`` | what a source owes: a name, a shape, arrays of each split |
-| ``images``, ``tables``, ``toys``, ``own`` | the sources |
+| ``images``, ``tables``, ``toys``, ``heartbeat``, ``own`` | the sources |
 | ``preprocess`` | ``Threshold``, ``Bernoulli``, ``AsIs``, ``Levels``, ``Standardise`` |
 | ``files``, ``readers`` | finding and verifying files; idx, packed .npz and text |
 | ``check`` | which files a set needs, and whether they are here |
@@ -21,6 +21,7 @@ from genlab.data.sets import (
     debd,
     digits,
     fashion_mnist,
+    heartbeat,
     mnist,
     nade_uci,
     npz,
@@ -48,6 +49,7 @@ __all__ = [
     "digits",
     "fashion_mnist",
     "fingerprint",
+    "heartbeat",
     "mnist",
     "nade_uci",
     "npz",

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from genlab.data.arrays import ArrayData
+from genlab.data.heartbeat import Heartbeat
 from genlab.data.images import BinarizedMnist, Digits, IdxImages
 from genlab.data.own import OwnArrays
 from genlab.data.preprocess import AsIs, Levels, Preprocess, Standardise
@@ -50,6 +51,11 @@ def toy2d(
 ) -> ArrayData:
     """n points in the plane, n // 5 in val and test: swiss_roll, moons, pinwheel or eight_gaussians."""
     return _data(Toy(name, n, seed), None, batch_size)
+
+
+def heartbeat(n: int = 10_000, seed: int = 0, batch_size: int = 100) -> ArrayData:
+    """n sequences of 20 bits, n // 5 in val and test: a beat every five steps, in five phases."""
+    return _data(Heartbeat(n, seed), None, batch_size)
 
 
 def npz(

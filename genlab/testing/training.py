@@ -73,6 +73,12 @@ def train(model: Trainable, space: Space, *, steps: int, seed: int) -> list[str]
 
 
 def _fit(model: Trainable, stage: Stage, data: SkewedData, steps: int, seed: int) -> list[str]:
+    if stage.solve is not None:
+        model.enter(stage)
+        rows = data.dataset("train")
+        with ambient("solve", seed, stage.name), torch.no_grad():
+            stage.solve([rows[part] for part in torch.arange(len(rows)).split(BATCH)])
+        return []
     steps = min(steps, stage.max_steps or steps)
     model.enter(replace(stage, optimizer=stage.optimizer or quick_adam, max_steps=steps))
     if stage.begin is not None:

@@ -116,8 +116,8 @@ class Checkpoints(Callback):
     """Keeps the last and the best weights of one stage, and ends it when its patience is over.
 
     The best are those with the lowest of the first value that the model's ``validate`` gives; a model
-    that gives none keeps only its last. Time-based checkpoints fall on multiples of EVERY batches,
-    where the losses have just been found finite.
+    that gives none keeps only its last. Of a solved stage the last is its solution. Time-based
+    checkpoints fall on multiples of EVERY batches, where the losses have just been found finite.
     """
 
     def __init__(self, run: RunDirectory, stage: Stage, minutes: float) -> None:
@@ -147,6 +147,8 @@ class Checkpoints(Callback):
         self._rank_state = checkpoint["rank_state"][trainer.global_rank]
 
     def on_validation_end(self, trainer: Trainer, module: Any) -> None:
+        if self.stage.solve is not None:
+            self._save(trainer, "last")
         monitored = [v for k, v in trainer.callback_metrics.items() if k.startswith("val/")]
         if not monitored:
             return

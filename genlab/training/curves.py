@@ -36,6 +36,7 @@ class Curves(Callback):
         self.run, self.stage, self.title = run, stage, title
         self._losses: list[Tensor] = []
         self._rows: list[list[Any]] = []
+        self._before = rows_before(run.curves, stage, -1)  # of a solved stage, which has no steps
         self._note = ""
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:

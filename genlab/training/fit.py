@@ -1,8 +1,12 @@
-"""Training a model through its stages: each one a fit of its own, each resumable in the middle."""
+"""Training a model through its stages: each one a fit of its own, each resumable in the middle.
+
+A stage that has a closed form is solved instead, in the place of one validation.
+"""
 
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +29,7 @@ from genlab.training.curves import Curves
 from genlab.training.heartbeat import Heartbeat
 from genlab.training.randomness import KeyedRandomness
 from genlab.training.settings import TrainerSettings
+from genlab.training.solution import Solution
 
 EPOCHS = 100  # of a stage that names neither epochs nor steps
 BEGIN_ROWS = 10_000  # a data-dependent initialisation sees at most this many training data
@@ -57,7 +62,8 @@ def fit(
         else:
             title = f"stage {number}/{len(stages)} {stage.name}"
             extra = [*callbacks, Heartbeat(alive, stage.name)]
-            best = _fit_stage(model, data, stage, run, settings, seed, title, extra, logger)
+            work = _fit_stage if stage.solve is None else _solve_stage
+            best = work(model, data, stage, run, settings, seed, title, extra, logger)
         restore(model, run, stage.name)
     model.eval()
     return best
@@ -107,7 +113,40 @@ def _fit_stage(
     elif stage.begin is not None:
         with randomness.scope("begin", seed, stage.name):
             stage.begin(first_rows(data))
-    trainer.fit(model, datamodule=data, ckpt_path=last if resuming else None)
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", ".*in eval mode at the start of training.*"
+        )  # the frozen rest
+        trainer.fit(model, datamodule=data, ckpt_path=last if resuming else None)
+    _mark_finished(run, stage, trainer.world_size, trainer.global_step, checkpoints.best)
+    return checkpoints.best
+
+
+def _solve_stage(
+    model: Trainable,
+    data: DataModule,
+    stage: Stage,
+    run: RunDirectory,
+    settings: TrainerSettings,
+    seed: int,
+    title: str,
+    callbacks: Sequence[Callback],
+    logger: Any,
+) -> float | None:
+    model.enter(stage)
+    checkpoints = Checkpoints(run, stage, settings.checkpoint_minutes)
+    trainer = settings.trainer(
+        [
+            KeyedRandomness(seed, stage.name),
+            Solution(stage, data, seed),
+            *callbacks,
+            Curves(run, stage.name, title),
+            checkpoints,
+        ],
+        logger=logger,
+        plugins=[SafeCheckpointIO()],
+    )
+    trainer.validate(model, datamodule=data, verbose=False)
     _mark_finished(run, stage, trainer.world_size, trainer.global_step, checkpoints.best)
     return checkpoints.best
 

@@ -29,6 +29,11 @@ def resolve_stages(
             raise UsageError(
                 f"stages.{name}: {type(model).__name__} has no stage {name!r}{suggest(name, names)}"
             )
+    if optimizer is not None and all(stage.solve is not None for stage in own):
+        raise UsageError(
+            f"optimizer=…: {type(model).__name__} is solved in closed form, without an optimizer: "
+            "leave it out"
+        )
     if optimizer is not None and all(stage.optimizer is not None for stage in own):
         raise UsageError(
             f"optimizer=…: every stage of {type(model).__name__} names its own: "
@@ -41,9 +46,11 @@ def _changed(
     stage: Stage, change: Mapping[str, Any], optimizer: Callable[..., Any] | None
 ) -> Stage:
     where = f"stages.{stage.name}"
+    coerce(change, dict, where)
+    if stage.solve is not None:
+        return _solved(stage, change, where)
     hints = _hints()
     values: dict[str, Any] = {"optimizer": stage.optimizer or optimizer}
-    coerce(change, dict, where)
     for key, value in change.items():
         if key not in OPTIONS:
             raise UsageError(f"{where}.{key}: a stage has no option {key!r}{suggest(key, OPTIONS)}")
@@ -54,6 +61,15 @@ def _changed(
     changed = replace(stage, **values)
     _require_sane(changed, where)
     return changed
+
+
+def _solved(stage: Stage, change: Mapping[str, Any], where: str) -> Stage:
+    if change:
+        key = next(iter(change))
+        raise UsageError(
+            f"{where}.{key}: this stage is solved in closed form and has no {key}: leave it out"
+        )
+    return stage
 
 
 def _optimizer(node: Any, where: str) -> Any:

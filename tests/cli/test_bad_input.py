@@ -56,6 +56,12 @@ def refused(capsys, *words: str, code: int = 2) -> str:
         ("stages.fit.max_epoch=3", "did you mean 'max_epochs'?"),
         ("stages.fit.max_epochs=-1", "must be at least 1"),
         ("stages.fit.max_epochs=many", "expected a whole number or null"),
+        ("model=chow_liu stages.fit.max_epochs=3", "closed form and has no max_epochs"),
+        ("model=chow_liu stages.fit.optimizer.lr=3", "closed form and has no optimizer"),
+        ("model=chow_liu optimizer=adam", "ChowLiu is solved in closed form, without an optimizer"),
+        ("model=chow_liu stages.fit=3", "stages.fit=3: expected keys and values"),
+        ("model=chow_liu model.smoothing=0", "model.smoothing=0 must be greater than 0"),
+        ("model=chow_liu data=mnist", "784 entries of 256 values"),
         ("seed=-1", "expected a whole number"),
         ("evaluate=[tst]", "expected some of train, val, test"),
         ("trainer.devices=0", "must be at least 1"),
@@ -75,7 +81,7 @@ def refused(capsys, *words: str, code: int = 2) -> str:
     ],
 )
 def test_words(here, capsys, word, says):
-    assert says in refused(capsys, "train", word)
+    assert says in refused(capsys, "train", *word.split())
     assert list(here.iterdir()) == [], "nothing is written"
 
 

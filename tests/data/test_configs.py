@@ -17,6 +17,7 @@ VARIANTS = {
     "digits": "17 levels",
     "digits_binary": "threshold 8",
     "fashion_mnist": "256 levels",
+    "heartbeat": "fixed",
     "mnist": "256 levels",
     "mnist_binary": "fixed",
     "mnist_dynamic": "dynamic",

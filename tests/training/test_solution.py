@@ -1,0 +1,127 @@
+"""Stages in closed form: once, on every training datum, on one process and on two."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+import torch
+
+from genlab.contracts import Batch, DataSpec, GenerativeModel, Stage
+from genlab.runs import RunDirectory
+from genlab.training import TrainerSettings, fit
+from genlab.training.checkpoints import NonFinite, load_checkpoint
+from tests.training.small import Bits
+
+ALONE = TrainerSettings(accelerator="cpu")
+FORKED = TrainerSettings(accelerator="cpu", strategy="ddp_fork", devices=2)
+
+
+class Mean(GenerativeModel):
+    """Its centre is the mean of the data, in closed form; a second stage learns a spread beside it."""
+
+    def __init__(self, spec: DataSpec) -> None:
+        super().__init__(spec)
+        self.centre = torch.nn.Parameter(torch.zeros(spec.size))
+        self.spread = torch.nn.ParameterList([torch.ones(spec.size)])
+        self.seen: list[int] = []
+
+    def stages(self):
+        return (
+            Stage("centre", self, self.loss, solve=self.solve),
+            Stage("spread", self.spread, self.loss, max_epochs=1),
+        )
+
+    def solve(self, batches) -> None:
+        assert not torch.is_grad_enabled()
+        self.seen.append(torch.cat([batch.index for batch in batches]).unique().numel())
+        self.centre.copy_(sum(b.x.sum(0) for b in batches) / sum(len(b.x) for b in batches))
+
+    def errors(self, batch: Batch) -> torch.Tensor:
+        return ((batch.x - self.centre).square() - self.spread[0]).square().sum(1)
+
+    def loss(self, batch: Batch) -> torch.Tensor:
+        return self.errors(batch).mean()
+
+    def validate(self, batch: Batch) -> dict[str, torch.Tensor]:
+        return {"error": self.errors(batch)}
+
+    def sample(self, n, *, label=None, generator):
+        return torch.zeros(n, *self.spec.shape)
+
+
+def train(path, settings, stages=2):
+    data = Bits()
+    model, run = Mean(data.spec), RunDirectory(path)
+    best = fit(model, data, model.stages()[:stages], run, settings, seed=0)
+    return model, run, best
+
+
+@pytest.mark.parametrize("settings", [ALONE, FORKED], ids=["one process", "two"])
+def test_every_process_sees_every_datum(tmp_path, settings):
+    model, run, _ = train(tmp_path, settings)
+    x = Bits().dataset("train").x
+    torch.testing.assert_close(model.centre.data, x.mean(0))
+    assert not torch.equal(model.spread[0], torch.ones(4)), "the second stage trained its own"
+    mark = json.loads(run.finished("centre").read_text())
+    assert mark["world_size"] == settings.devices
+
+
+def test_validation_is_recorded_as_of_any_stage(tmp_path):
+    model, run, best = train(tmp_path, ALONE, stages=1)
+    with torch.no_grad():
+        expected = model.errors(Batch(Bits().dataset("val").x)).mean().item()
+    assert model.seen == [64]
+    assert best == pytest.approx(expected, rel=1e-6)
+    assert json.loads(run.finished("centre").read_text())["best"] == best
+    with run.curves.open() as file:
+        rows = list(csv.reader(file))
+    assert rows[1:] == [["centre", "0", "0", "val/error", repr(best)]]
+    stored = load_checkpoint(run.checkpoint("centre", "last"))
+    assert torch.equal(stored["state_dict"]["centre"], model.centre)
+    assert stored["genlab"] == {"stage": "centre", "world_size": 1}
+
+
+def test_a_finished_stage_is_not_solved_again(tmp_path):
+    train(tmp_path, ALONE, stages=1)
+    model, run, _ = train(tmp_path, ALONE)
+    assert model.seen == []
+    torch.testing.assert_close(model.centre.data, Bits().dataset("train").x.mean(0))
+    with run.curves.open() as file:
+        stages = [row[0] for row in csv.reader(file)][1:]
+    assert stages[0] == "centre"
+    assert set(stages[1:]) == {"spread"}
+
+
+def test_an_unfinished_stage_is_solved_anew(tmp_path):
+    _, run, _ = train(tmp_path, ALONE, stages=1)
+    run.finished("centre").unlink()
+    model, _, _ = train(tmp_path, ALONE, stages=1)
+    assert model.seen == [64]
+    with run.curves.open() as file:
+        assert len(list(csv.reader(file))) == 2
+
+
+def test_the_curves_of_earlier_stages_are_kept(tmp_path):
+    data = Bits()
+    model, run = Mean(data.spec), RunDirectory(tmp_path)
+    fit(model, data, model.stages()[::-1], run, ALONE, seed=0)
+    with run.curves.open() as file:
+        stages = [row[0] for row in csv.reader(file)][1:]
+    assert list(dict.fromkeys(stages)) == ["spread", "centre"]
+
+
+def test_a_stage_that_validates_nothing_keeps_its_solution(tmp_path, monkeypatch):
+    monkeypatch.setattr(Mean, "validate", lambda self, batch: {})
+    model, run, best = train(tmp_path, ALONE, stages=1)
+    assert best is None
+    torch.testing.assert_close(model.centre.data, Bits().dataset("train").x.mean(0))
+    assert not run.checkpoint("centre", "best").exists()
+
+
+def test_a_solution_that_is_not_finite_is_not_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(Mean, "solve", lambda self, batches: self.centre.fill_(torch.nan))
+    with pytest.raises(NonFinite, match="not finite"):
+        train(tmp_path, ALONE, stages=1)
+    assert not RunDirectory(tmp_path).finished("centre").exists()
