@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import psutil
 import torch
 
@@ -32,3 +35,24 @@ def rows_at_once(
             f"used: lower {lower}"
         )
     return max(1, min(rows, most, free // bytes_per_row))
+
+
+@contextmanager
+def must_fit(what: str, lower: str) -> Iterator[None]:
+    """Where an allocation fails inside, UsageError says what did not fit and which setting to lower.
+
+    For what draws random numbers: its size is a setting, and memory does not decide it.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not _out_of_memory(error):
+            raise
+        raise UsageError(f"{what} do not fit into memory: lower {lower}") from error
+
+
+def _out_of_memory(error: Exception) -> bool:
+    words = ("not enough memory", "can't allocate memory")  # torch, on the CPU
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
+        w in str(error) for w in words
+    )

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from genlab.contracts import GenerativeModel, Likelihood
+from genlab.likelihood.annealing import AnnealedImportance
+from genlab.likelihood.enumeration import Enumerated
+from genlab.likelihood.importance import ImportanceWeighted
 from genlab.likelihood.needs import NEEDS
 from genlab.likelihood.own import Elbo, Exact
 
-ESTIMATORS: dict[str, type[Likelihood]] = {e.name: e for e in (Exact, Elbo)}
+ESTIMATORS: dict[str, type[Likelihood]] = {
+    e.name: e for e in (Exact, Enumerated, ImportanceWeighted, Elbo, AnnealedImportance)
+}
 
 
 def auto(model: GenerativeModel) -> Likelihood:

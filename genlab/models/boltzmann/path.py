@@ -1,0 +1,67 @@
+"""The path from independent bits to a restricted Boltzmann machine (Salakhutdinov & Murray 2008).
+
+The start is a machine without weights whose visible biases b_0 are the base rates of the data. Between
+it and the machine (W, b, c) the energies are mixed geometrically, and h is summed out:
+
+  log f_β(v) = (1 − β) b_0ᵀv + β bᵀv + Σ_j log(1 + exp(β (Wv + c)_j)).
+
+At β = 0 this sums to Π_i (1 + exp b_0i) · 2^H over all v.
+"""
+
+from __future__ import annotations
+
+import math
+from copy import deepcopy
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+from genlab.contracts import AnnealingPath, State
+from genlab.models.boltzmann.energy import RestrictedBoltzmann, bernoulli
+from genlab.nn.heads import Bernoulli
+
+
+def base_rates(x: Tensor) -> Tensor:
+    """(D,) log-odds of each bit of x: (N, D), with half a count added to both values."""
+    return Bernoulli().marginal(x).squeeze(-1)
+
+
+class BaseRatePath(AnnealingPath):
+    """A state is (v: (n, D), Wv + c: (n, H), (b_0ᵀv, bᵀv): (n, 2) float64).
+
+    A temperature costs two products with W: h from Wv + c, v from h, and Wv + c anew, which serves the
+    weights at both its ends and the next transition.
+
+    base: b_0 (D,). The machine is taken as it is now: what is learned later does not reach the path.
+    """
+
+    def __init__(self, energy: RestrictedBoltzmann, base: Tensor) -> None:
+        self.energy = deepcopy(energy)
+        self.weight = self.energy.weight.detach()
+        visible, hidden = energy.biases()
+        self.hidden = hidden.detach()
+        self.ends = torch.stack([base.to(visible), visible.detach()])
+        self.log_z0 = float(F.softplus(base.double()).sum()) + len(hidden) * math.log(2)
+
+    def start(self, n: int, *, generator: Generator) -> State:
+        return self._state(bernoulli(self.ends[0].expand(n, -1), generator))
+
+    def end(self, n: int, *, generator: Generator) -> State | None:
+        if self.energy.summable is None:
+            return None
+        return self._state(self.energy.draw(n, generator=generator))
+
+    def log_f(self, state: State, beta: float) -> Tensor:
+        _, z, ends = state
+        visible = ends[:, 0].lerp(ends[:, 1], beta)
+        return visible + F.softplus(beta * z).sum(1, dtype=torch.float64)
+
+    def transition(self, state: State, beta: float, *, generator: Generator) -> State:
+        """Draws h given v and then v given h, both at beta: reversible for the marginal of v."""
+        h = bernoulli(beta * state[1], generator)
+        bias = self.ends[0].lerp(self.ends[1], beta)
+        return self._state(bernoulli(torch.addmm(bias, h, self.weight, alpha=beta), generator))
+
+    def _state(self, v: Tensor) -> State:
+        return v, torch.addmm(self.hidden, v, self.weight.T), (v @ self.ends.T).double()
