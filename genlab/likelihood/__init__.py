@@ -4,12 +4,14 @@
 |---|---|
 | ``needs`` | what each estimator needs of a model, in the order in which ``auto`` asks |
 | ``own`` | the model's own number: ``Exact``, ``Elbo`` |
+| ``flow`` | the probability-flow ODE: ``ProbabilityFlow`` |
 | ``scoring`` | a split scored in blocks; every per-example value once |
 | ``floor`` | the independent model beside every score |
 """
 
 from genlab.likelihood.auto import auto
+from genlab.likelihood.flow import ProbabilityFlow
 from genlab.likelihood.own import Elbo, Exact
 from genlab.likelihood.scoring import evaluate
 
-__all__ = ["Elbo", "Exact", "auto", "evaluate"]
+__all__ = ["Elbo", "Exact", "ProbabilityFlow", "auto", "evaluate"]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from genlab.contracts import GenerativeModel, Likelihood
+from genlab.likelihood.flow import ProbabilityFlow
 from genlab.likelihood.needs import NEEDS
 from genlab.likelihood.own import Elbo, Exact
 
-ESTIMATORS: dict[str, type[Likelihood]] = {e.name: e for e in (Exact, Elbo)}
+ESTIMATORS: dict[str, type[Likelihood]] = {e.name: e for e in (Exact, Elbo, ProbabilityFlow)}
 
 
 def auto(model: GenerativeModel) -> Likelihood:
