@@ -4,9 +4,10 @@
 |---|---|
 | ``needs`` | what each estimator needs of a model, in the order in which ``auto`` asks |
 | ``own`` | the model's own number: ``Exact``, ``Elbo`` |
-| ``enumeration`` | models of an energy by their exact partition function: ``Enumerated`` |
-| ``importance`` | the bound of many importance weights: ``ImportanceWeighted`` |
-| ``annealing`` | the partition function by annealing, from both ends: ``AnnealedImportance`` |
+| ``enumeration`` | a partition function by summing it out: ``Enumerated`` |
+| ``importance`` | importance weights: ``ImportanceWeighted`` |
+| ``annealing`` | a partition function by annealing from both ends: ``AnnealedImportance`` |
+| ``flow`` | the probability-flow ODE: ``ProbabilityFlow`` |
 | ``scoring`` | a split scored in blocks; every per-example value once |
 | ``floor`` | the independent model beside every score |
 """
@@ -14,6 +15,7 @@
 from genlab.likelihood.annealing import AnnealedImportance
 from genlab.likelihood.auto import auto
 from genlab.likelihood.enumeration import Enumerated
+from genlab.likelihood.flow import ProbabilityFlow
 from genlab.likelihood.importance import ImportanceWeighted
 from genlab.likelihood.own import Elbo, Exact
 from genlab.likelihood.scoring import evaluate
@@ -24,6 +26,7 @@ __all__ = [
     "Enumerated",
     "Exact",
     "ImportanceWeighted",
+    "ProbabilityFlow",
     "auto",
     "evaluate",
 ]

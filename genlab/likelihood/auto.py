@@ -5,12 +5,21 @@ from __future__ import annotations
 from genlab.contracts import GenerativeModel, Likelihood
 from genlab.likelihood.annealing import AnnealedImportance
 from genlab.likelihood.enumeration import Enumerated
+from genlab.likelihood.flow import ProbabilityFlow
 from genlab.likelihood.importance import ImportanceWeighted
 from genlab.likelihood.needs import NEEDS
 from genlab.likelihood.own import Elbo, Exact
 
 ESTIMATORS: dict[str, type[Likelihood]] = {
-    e.name: e for e in (Exact, Enumerated, ImportanceWeighted, Elbo, AnnealedImportance)
+    e.name: e
+    for e in (
+        Exact,
+        Enumerated,
+        ImportanceWeighted,
+        Elbo,
+        AnnealedImportance,
+        ProbabilityFlow,
+    )
 }
 
 

@@ -30,6 +30,7 @@ from genlab.contracts import (
 )
 from tests.testing.honest import (
     BITS,
+    Dequantised,
     Energy,
     Factorised,
     Gaussian,
@@ -597,6 +598,42 @@ class EmbeddingWithoutJacobian(Gaussian):
 class VelocityOfTheBatch(Gaussian):
     def velocity(self, z, t, label=None):
         return torch.zeros_like(z).mean(0)
+
+
+@caught_by("velocity_of_a_point_ignores_its_batch")
+class VelocityAroundTheMean(Gaussian):
+    """The batch is centred, as a normalisation without running averages would do."""
+
+    def velocity(self, z, t, label=None):
+        return 0.1 * (z - z.mean(0))
+
+
+@caught_by("flow_sums_to_one")
+class HalfDifferentiableVelocity(Gaussian):
+    """A factor of the velocity is cut off from z, so its divergence is not that of the flow."""
+
+    def velocity(self, z, t, label=None):
+        return 0.5 * z * z.detach().cos()
+
+
+@caught_by("flow_sums_to_one")
+class BaseWithoutConstant(Gaussian):
+    """log p_base without D/2 log 2π."""
+
+    def base_log_prob(self, z: Tensor) -> Tensor:
+        return -z.square().sum(1) / 2
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        return super().log_prob(x) - self.spec.size * np.log(2 * np.pi) / 2
+
+
+@caught_by("flow_sums_to_one")
+class DequantisedWithoutScale(Dequantised):
+    """(k + u) / levels, whose scale is forgotten."""
+
+    def embed(self, x, *, generator):
+        z, log_scale = super().embed(x, generator=generator)
+        return z, torch.zeros_like(log_scale)
 
 
 @caught_by("reconstructions_have_the_shape_of_the_data")

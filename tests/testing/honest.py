@@ -91,6 +91,28 @@ class Factorised(GenerativeModel, HasLikelihood, Completes, HasFigures):
         yield Figure("theta", "Parameters of each entry.", Matrix(self.theta.flatten(0, -2)))
 
 
+class Dequantised(Factorised, HasVelocity):
+    """Level k of L fills [k, k + 1) / L evenly: a density that is constant there, and a flow at rest."""
+
+    span = (0.0, 1.0)
+
+    def embed(self, x: Tensor, *, generator: Generator) -> tuple[Tensor, Tensor]:
+        levels = self.spec.levels
+        assert levels is not None
+        u = torch.rand(x.shape, generator=generator)
+        log_scale = torch.full((len(x),), -self.spec.size * math.log(levels))
+        return ((x * (levels - 1)).round() + u) / levels, log_scale
+
+    def velocity(self, z: Tensor, t: float, label: Tensor | None = None) -> Tensor:
+        return torch.zeros_like(z)
+
+    def base_log_prob(self, z: Tensor) -> Tensor:
+        levels = self.spec.levels
+        assert levels is not None
+        k = (z * levels).floor().clamp(0, levels - 1)
+        return self.log_prob(k / (levels - 1)) + self.spec.size * math.log(levels)
+
+
 class Mixture(GenerativeModel, HasLikelihood, Completes):
     """p(x) = Σ_k π_k Π_d p_kd(x_d). Where the data have classes, they name the components."""
 
@@ -451,4 +473,15 @@ class Staged(GenerativeModel, HasLikelihood):
         return torch.cat([a, b], 1).unflatten(1, self.spec.shape)
 
 
-HONEST = (Factorised, Mixture, Latent, PriorWeighted, Gaussian, NoisyLine, Line, Energy, Staged)
+HONEST = (
+    Factorised,
+    Dequantised,
+    Mixture,
+    Latent,
+    PriorWeighted,
+    Gaussian,
+    NoisyLine,
+    Line,
+    Energy,
+    Staged,
+)

@@ -33,12 +33,13 @@ from genlab.contracts import (
     Guarantee,
     HasFigures,
     HasLikelihood,
+    HasVelocity,
     LogLikelihood,
     Measure,
     Stage,
     UsageError,
 )
-from genlab.models.diffusion import pictures
+from genlab.models.diffusion import flow, pictures
 from genlab.models.diffusion.decoder import decoder_for
 from genlab.models.diffusion.denoisers import Denoiser
 from genlab.models.diffusion.reverse import divergence
@@ -46,7 +47,7 @@ from genlab.models.diffusion.samplers import Ancestral, Sampler, noise
 from genlab.models.diffusion.schedules import LogLinear, Schedule, alpha, sigma, spread
 
 
-class Diffusion(GenerativeModel, HasLikelihood, HasFigures):
+class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, HasFigures):
     """schedule: called with levels=…; None is ``LogLinear``. denoiser: called with the spec.
 
     steps: T. weighting: "bound" trains the bound itself, "simple" the error in ε.
@@ -75,6 +76,7 @@ class Diffusion(GenerativeModel, HasLikelihood, HasFigures):
         self.denoiser = (denoiser or Denoiser)(spec)
         self.decoder = decoder_for(spec)
         self.chain = Ancestral(steps)
+        self.span = (self.schedule.log_snr_max, self.schedule.log_snr_min)
         self.weighting, self.bound_steps, self.val_steps = weighting, bound_steps, val_steps
 
     # Training
@@ -168,6 +170,20 @@ class Diffusion(GenerativeModel, HasLikelihood, HasFigures):
         epsilon = noise(signal, generator)
         z = spread(alpha(log_snr), signal) * signal + spread(sigma(log_snr), signal) * epsilon
         return z, epsilon
+
+    # Probability flow, with the log-SNR as time
+
+    def velocity(self, z: Tensor, t: float, label: Tensor | None = None) -> Tensor:
+        self._no_label(label)
+        log_snr = torch.tensor(t, device=z.device, dtype=torch.float64)
+        return flow.velocity(z, self.denoiser(z, log_snr).mean, log_snr)
+
+    def embed(self, x: Tensor, *, generator: Generator) -> tuple[Tensor, Tensor]:
+        first = torch.tensor(self.span[0], device=x.device, dtype=torch.float64)
+        return flow.embed(x, self.decoder, first, generator)
+
+    def base_log_prob(self, z: Tensor) -> Tensor:
+        return flow.normal(z)
 
     # Sampling
 

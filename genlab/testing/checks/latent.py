@@ -5,10 +5,14 @@ from __future__ import annotations
 import torch
 
 from genlab.contracts import HasEncoder, HasVelocity, Support
+from genlab.likelihood import ProbabilityFlow
 from genlab.testing.check import Skip, check, expect
+from genlab.testing.statistics import SIGMAS, Estimate
 from genlab.testing.subject import Subject
 
 CLOSE = 1e-3
+STEPS = 30  # of the Runge-Kutta method
+DRAWS = 8  # of an embedding of discrete data
 
 
 @check("decode(encode(x)) must have the shape of x, and be finite", needs=HasEncoder)
@@ -27,6 +31,41 @@ def velocity_has_the_shape_of_its_point(s: Subject) -> None:
         v = s.model.velocity(z, t)
         expect(v.shape == z.shape, f"{tuple(v.shape)} at points of {tuple(z.shape)}")
         expect(v.isfinite().all(), f"not finite at t = {t}")
+
+
+@check(
+    "the velocity of a point alone differs from that of the same point in a batch: something is computed"
+    " over the batch",
+    needs=HasVelocity,
+)
+def velocity_of_a_point_ignores_its_batch(s: Subject) -> None:
+    z, _ = s.model.embed(s.data(7).x, generator=s.generator("embed"))
+    for t in s.model.span:
+        together = s.model.velocity(z, t)
+        alone = torch.cat([s.model.velocity(row[None], t) for row in z])
+        worst = float((together - alone).abs().max())
+        expect(torch.allclose(together, alone, 1e-4, 1e-4), f"by up to {worst:.3g} at t = {t}")
+
+
+@check(
+    "the probabilities that velocity, embed and base_log_prob give together do not sum to one over all"
+    " data: the scale that embed returns or a constant of the base is wrong, or the velocity is not"
+    " differentiable in all of its dependence on z",
+    needs=HasVelocity,
+    enumerable=True,
+)
+def flow_sums_to_one(s: Subject) -> None:
+    """True of any field, right or wrong, whose divergence is its own: exp(nats) has no bias."""
+    flow = ProbabilityFlow(s.model, solver="rk4", steps=STEPS)
+    space = s.space.coarse
+    draws = 1 if space.spec.support is Support.REAL else DRAWS
+    repeats = [flow(space.states, generator=s.generator("flow", d)).nats for d in range(draws)]
+    p = torch.stack(repeats).exp() * space.volume
+    error = p.var(0).sum().div(draws).sqrt() if draws > 1 else p.new_zeros(())
+    total = Estimate(p.mean(0).sum(), error)
+    sigmas = float(total.sigmas(1.0, max(0.01, space.tolerance)).abs())
+    detail = f"{float(total.mean):.4f} ± {float(total.error):.4f}"
+    expect(sigmas <= SIGMAS, f"they sum to {detail}")
 
 
 @check(
