@@ -17,7 +17,7 @@ def test_every_estimator_is_an_option_and_the_other_way_round():
 
 
 def test_a_bound_is_not_called_exact():
-    with pytest.raises(UsageError, match="exact needs HasLikelihood .* likelihood=iwae or .*elbo"):
+    with pytest.raises(UsageError, match=r"exact needs HasLikelihood .* likelihood=iwae or .*elbo"):
         Exact(Latent(BITS))
 
 
