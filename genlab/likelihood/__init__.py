@@ -8,6 +8,9 @@
 | ``importance`` | importance weights: ``ImportanceWeighted`` |
 | ``annealing`` | a partition function by annealing from both ends: ``AnnealedImportance`` |
 | ``flow`` | the probability-flow ODE: ``ProbabilityFlow`` |
+| ``window`` | a kernel density of samples: the smoothed model |
+| ``parzen`` | the historical Gaussian window on greys, beside its references |
+| ``kernels``, ``bandwidth``, ``kmeans`` | what windows are made of |
 | ``scoring`` | a split scored in blocks; every per-example value once |
 | ``floor`` | the independent model beside every score |
 """
@@ -18,7 +21,9 @@ from genlab.likelihood.enumeration import Enumerated
 from genlab.likelihood.flow import ProbabilityFlow
 from genlab.likelihood.importance import ImportanceWeighted
 from genlab.likelihood.own import Elbo, Exact
+from genlab.likelihood.parzen import ParzenDensity
 from genlab.likelihood.scoring import evaluate
+from genlab.likelihood.window import KernelWindow
 
 __all__ = [
     "AnnealedImportance",
@@ -26,6 +31,8 @@ __all__ = [
     "Enumerated",
     "Exact",
     "ImportanceWeighted",
+    "KernelWindow",
+    "ParzenDensity",
     "ProbabilityFlow",
     "auto",
     "evaluate",

@@ -9,6 +9,8 @@ from genlab.likelihood.flow import ProbabilityFlow
 from genlab.likelihood.importance import ImportanceWeighted
 from genlab.likelihood.needs import NEEDS
 from genlab.likelihood.own import Elbo, Exact
+from genlab.likelihood.parzen import ParzenDensity
+from genlab.likelihood.window import KernelWindow
 
 ESTIMATORS: dict[str, type[Likelihood]] = {
     e.name: e
@@ -19,6 +21,8 @@ ESTIMATORS: dict[str, type[Likelihood]] = {
         Elbo,
         AnnealedImportance,
         ProbabilityFlow,
+        KernelWindow,
+        ParzenDensity,
     )
 }
 

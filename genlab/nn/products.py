@@ -1,0 +1,21 @@
+"""Scalar products of many pairs at once, in whole float32 whatever the trainer's precision.
+
+TF32 and bfloat16 err by 0.05 and 0.2 on squared distances around 100, which a narrow kernel multiplies
+by twenty: they are off here.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def products(x: Tensor, y: Tensor) -> Tensor:
+    """x: (B, D), y: (N, D) to x·y: (B, N), in the precision of x and y."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.autocast(x.device.type, enabled=False):
+            return x @ y.T
+    finally:
+        torch.set_float32_matmul_precision(before)
