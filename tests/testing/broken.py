@@ -573,6 +573,18 @@ class WrongTransition(Energy):
     path_class = LazyPath
 
 
+class ShortChainPath(LatticePath):
+    """A chain that has not forgotten its start, given for an exact draw."""
+
+    def end(self, n, *, generator):
+        return self.transition(self.start(n, generator=generator), 1.0, generator=generator)
+
+
+@caught_by("annealing_leads_back_from_exact_draws")
+class InexactEnd(Energy):
+    path_class = ShortChainPath
+
+
 @caught_by("energy_sums_to_its_constant")
 class WrongConstant(Energy):
     """Without its visible biases, or whatever else is 0.05 nats."""

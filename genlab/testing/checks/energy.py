@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 
 import torch
+from torch import Generator
 
-from genlab.contracts import AnnealingPath, Guarantee, HasEnergy
+from genlab.contracts import AnnealingPath, Guarantee, HasEnergy, State
+from genlab.likelihood.annealing import anneal
 from genlab.testing.check import Skip, check, expect
 from genlab.testing.statistics import SIGMAS, Estimate
 from genlab.testing.subject import Subject
 
 CHAINS = 2000
-STEPS = 20
+BETAS = torch.linspace(0, 1, 21).tolist()
 
 
 @check(
@@ -59,18 +60,38 @@ def energy_sums_to_its_constant(s: Subject) -> None:
 )
 def annealing_leads_from_one_constant_to_the_other(s: Subject) -> None:
     """Annealed importance sampling is unbiased with any number of steps (Neal 2001)."""
-    log_z, path = _log_z(s), _path(s)
-    generator = s.generator("annealing")
-    state = path.start(CHAINS, generator=generator)
-    log_w = torch.full((CHAINS,), path.log_z0 - log_z, dtype=torch.float64)
-    betas = torch.linspace(0, 1, STEPS + 1).tolist()
-    for low, high in itertools.pairwise(betas):
-        log_w += (path.log_f(state, high) - path.log_f(state, low)).double()
-        state = path.transition(state, high, generator=generator)
-    ratio = Estimate.of(log_w.exp())
-    sigmas = float(ratio.sigmas(1.0).abs())
-    detail = f"{float(ratio.mean):.4f} ± {float(ratio.error):.4f} times exp(log_z)"
-    expect(sigmas <= SIGMAS, f"{CHAINS} chains of {STEPS} steps arrive at {detail}")
+    log_z, path, generator = _log_z(s), _path(s), s.generator("annealing")
+    start = path.start(CHAINS, generator=generator)
+    ratio = _ratio(path, BETAS, start, log_z - path.log_z0, generator)
+    expect(ratio.sigmas(1.0).abs() <= SIGMAS, f"{_words(ratio)} times exp(log_z)")
+
+
+@check(
+    "annealing back from path.end does not lead from log_z() to log_z0: end does not draw from f_1 exactly,"
+    " which is what makes a bracket two-sided (give None where it cannot)",
+    needs=HasEnergy,
+)
+def annealing_leads_back_from_exact_draws(s: Subject) -> None:
+    """Likewise, from the other end (Grosse, Ancha, Roy 2016)."""
+    log_z, path, generator = _log_z(s), _path(s), s.generator("annealing back")
+    start = path.end(CHAINS, generator=generator)
+    if start is None:
+        raise Skip("the path has no exact draws of its end")
+    ratio = _ratio(path, BETAS[::-1], start, path.log_z0 - log_z, generator)
+    expect(ratio.sigmas(1.0).abs() <= SIGMAS, f"{_words(ratio)} times exp(log_z0)")
+
+
+def _ratio(
+    path: AnnealingPath, betas: list[float], start: State, log_ratio: float, generator: Generator
+) -> Estimate:
+    """The mean weight of the chains, as a multiple of what it should be."""
+    log_w, _ = anneal(path, betas, start, generator)
+    return Estimate.of((log_w - log_ratio).exp())
+
+
+def _words(ratio: Estimate) -> str:
+    n, mean, error = CHAINS, float(ratio.mean), float(ratio.error)
+    return f"{n} chains of {len(BETAS) - 1} steps arrive at {mean:.4f} ± {error:.4f}"
 
 
 def _path(s: Subject) -> AnnealingPath:

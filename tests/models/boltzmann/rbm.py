@@ -92,7 +92,7 @@ class RBM(GenerativeModel, HasEnergy):
 
 
 DIGITS = DataSpec("digits", "threshold 8, 16×16", (1, 16, 16), Support.BINARY)
-HIDDEN, EPOCHS, BATCH = 20, 30, 20
+HIDDEN, EPOCHS, BATCH = 16, 30, 20
 
 
 def digits(split: str) -> Tensor:
