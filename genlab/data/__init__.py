@@ -5,9 +5,11 @@
 | ``sets`` | one function per data set, which is what a YAML file in ``configs/data`` names |
 | ``arrays`` | ``ArrayData``, the data module: a source, a preprocess, arrays in memory |
 | ``source`` | what a source owes: a name, a shape, arrays of each split |
-| ``images``, ``tables``, ``toys``, ``heartbeat``, ``own`` | the sources |
+| ``images``, ``omniglot``, ``silhouettes``, ``cifar``, ``tables``, ``toys``, ``heartbeat`` | the sources |
+| ``own``, ``folder`` | a person's own arrays and pictures |
 | ``preprocess`` | ``Threshold``, ``Bernoulli``, ``AsIs``, ``Levels``, ``Standardise`` |
 | ``files``, ``readers`` | finding and verifying files; idx, packed .npz and text |
+| ``matlab`` | numeric arrays of a MATLAB 5 file |
 | ``check`` | which files a set needs, and whether they are here |
 | ``fingerprint`` | one checksum of the numbers a split delivers |
 """
@@ -18,13 +20,18 @@ from genlab.data.fingerprint import fingerprint
 from genlab.data.preprocess import AsIs, Bernoulli, Levels, Preprocess, Standardise, Threshold
 from genlab.data.sets import (
     binarized_mnist,
+    caltech_silhouettes,
+    cifar10,
+    cifar10_subset,
     debd,
     digits,
     fashion_mnist,
     heartbeat,
+    image_folder,
     mnist,
     nade_uci,
     npz,
+    omniglot,
     toy2d,
 )
 from genlab.data.source import Arrays, Source
@@ -45,14 +52,19 @@ __all__ = [
     "Threshold",
     "binarized_mnist",
     "built_in_sets",
+    "caltech_silhouettes",
+    "cifar10",
+    "cifar10_subset",
     "debd",
     "digits",
     "fashion_mnist",
     "fingerprint",
     "heartbeat",
+    "image_folder",
     "mnist",
     "nade_uci",
     "npz",
+    "omniglot",
     "set_status",
     "toy2d",
 ]

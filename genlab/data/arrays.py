@@ -60,7 +60,7 @@ class ArrayData(DataModule):
         source, preprocess = self.source, self.preprocess
         return DataSpec(
             name=source.name,
-            variant=preprocess.variant(source),
+            variant=", ".join(filter(None, [source.version, preprocess.variant(source)])),
             shape=source.shape,
             support=preprocess.support,
             levels=source.levels if preprocess.support is Support.LEVELS else None,

@@ -8,9 +8,12 @@ from functools import partial
 from pathlib import Path
 
 from genlab.data.checksums import SHA256, origin_of
+from genlab.data.cifar import Cifar10, Cifar10Subset
 from genlab.data.files import find, is_intact
 from genlab.data.images import BinarizedMnist, Digits, IdxImages
 from genlab.data.names import check_name
+from genlab.data.omniglot import Omniglot
+from genlab.data.silhouettes import Silhouettes
 from genlab.data.tables import DEBD, NADE_UCI, DebdTable, NadeTable
 
 _SOURCES = {
@@ -21,6 +24,12 @@ _SOURCES = {
     "mnist_dynamic": partial(IdxImages, "mnist"),
     "mnist_threshold": partial(IdxImages, "mnist"),
     "fashion_mnist": partial(IdxImages, "fashion_mnist"),
+    "omniglot": Omniglot,
+    "omniglot_binary": Omniglot,
+    "omniglot_dynamic": Omniglot,
+    "caltech_silhouettes": Silhouettes,
+    "cifar10": Cifar10,
+    "cifar10_subset": Cifar10Subset,
     **{f"debd/{name}": partial(DebdTable, name) for name in DEBD},
     **{f"nade_uci/{name}": partial(NadeTable, name) for name in NADE_UCI},
 }

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 _SUMS = """
 e8f506ef608196c8e1894acd95621ff249c1b0d0ffc1956041b45320e4522216  binarized_mnist/binarized_mnist.npz
+bf807d5f28fe29cd7f3db6da286043ac175c6401660913e8e7f66346ede22f65  caltech101_silhouettes/caltech101_silhouettes_28.npz
+eb6735e8d84b1850fabc5590124aab1755e90c9fd28123585324398405e1e42a  caltech101_silhouettes/caltech101_silhouettes_28_split1.mat
+a93230d2ccb6adc7abe7824a798db957cf9fc08fe2aa3a1b7a4135953347d295  cifar10_subset/cifar10_subset.npz
 727441553286415084e447262dfb9725ee209eab16dd81bc0dfb35c95d88d0e9  debd/accidents.npz
 6c95466eea1a138be15b0a979c37d424240bf25464ab82c77f2cfe050f03f120  debd/bnetflix.npz
 997e0acb3a08a0171549819da4aa6347fc9370696a9651db1598b5a06e573eab  debd/dna.npz
@@ -21,7 +24,8 @@ f09365238fde6afbfb815c9c630c83fbd0ea620256a351b48dcc98e076964b0c  nade_uci/adult
 279a4e7a2a0f425bd91925d79b2ca3fdbbba416db8dbbf13324ecd8198763098  nade_uci/mushrooms.npz
 6dd176626bab0c240e7ad6c9ff402543c3885c3b7c20d58aacd938d12bab5a9a  nade_uci/nips-0-12.npz
 17c377663bee54076d5c2527d9a9c51e1560d12ad528941cc81e9d19f1198cb5  nade_uci/web_resplit.npz
-"""
+3f255d815f9af0fd33862209cad21faee5ca4a7792b24db3509013d8fcedd7a5  omniglot/omniglot_28.npz
+"""  # noqa: E501
 
 SHA256 = {name: digest for digest, name in map(str.split, _SUMS.strip().splitlines())}
 
@@ -29,6 +33,10 @@ ORIGINS = {
     "mnist": "MNIST, yann.lecun.com/exdb/mnist",
     "fashion_mnist": "Fashion-MNIST, github.com/zalandoresearch/fashion-mnist",
     "binarized_mnist": "binarized MNIST of H. Larochelle, packed with np.packbits",
+    "caltech101_silhouettes": "people.cs.umass.edu/~marlin/data.shtml",
+    "cifar-10-batches-bin": "CIFAR-10 binary version, cs.toronto.edu/~kriz/cifar.html",
+    "cifar10_subset": "genlab's own choice of CIFAR-10 pictures; data=cifar10 has all of them",
+    "omniglot": "genlab's own area average of github.com/brendenlake/omniglot",
     "debd": "github.com/arranger1044/DEBD, folder datasets",
     "nade_uci": "the NADE and MADE sets of H. Larochelle, packed with np.packbits",
 }

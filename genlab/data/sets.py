@@ -6,11 +6,17 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from genlab.data.arrays import ArrayData
+from genlab.data.cifar import Cifar10, Cifar10Subset
+from genlab.data.folder import ImageFolder
 from genlab.data.heartbeat import Heartbeat
 from genlab.data.images import BinarizedMnist, Digits, IdxImages
+from genlab.data.omniglot import Omniglot
 from genlab.data.own import OwnArrays
 from genlab.data.preprocess import AsIs, Levels, Preprocess, Standardise
+from genlab.data.silhouettes import Silhouettes
 from genlab.data.source import Source
 from genlab.data.tables import DebdTable, NadeTable
 from genlab.data.toys import Toy
@@ -36,6 +42,26 @@ def binarized_mnist(batch_size: int = 100) -> ArrayData:
     return _data(BinarizedMnist(), None, batch_size)
 
 
+def omniglot(batch_size: int = 100, preprocess: Preprocess | None = None) -> ArrayData:
+    """OMNIGLOT's characters at 28×28, by default with all their 256 levels."""
+    return _data(Omniglot(), preprocess, batch_size)
+
+
+def caltech_silhouettes(batch_size: int = 100) -> ArrayData:
+    """Caltech 101 Silhouettes at 28×28, upright, the object 1."""
+    return _data(Silhouettes(), None, batch_size)
+
+
+def cifar10(batch_size: int = 100, preprocess: Preprocess | None = None) -> ArrayData:
+    """CIFAR-10 from the official binary files."""
+    return _data(Cifar10(), preprocess, batch_size)
+
+
+def cifar10_subset(batch_size: int = 100, preprocess: Preprocess | None = None) -> ArrayData:
+    """10,000/1,000/1,000 pictures of CIFAR-10, for development."""
+    return _data(Cifar10Subset(), preprocess, batch_size)
+
+
 def debd(name: str = "nltcs", batch_size: int = 100) -> ArrayData:
     """One of the 20 binary DEBD tables: nltcs, plants, dna, …"""
     return _data(DebdTable(name), None, batch_size)
@@ -56,6 +82,19 @@ def toy2d(
 def heartbeat(n: int = 10_000, seed: int = 0, batch_size: int = 100) -> ArrayData:
     """n sequences of 20 bits, n // 5 in val and test: a beat every five steps, in five phases."""
     return _data(Heartbeat(n, seed), None, batch_size)
+
+
+def image_folder(
+    path: str,
+    size: int,
+    mode: Literal["grey", "rgb"] = "rgb",
+    recursive: bool = True,
+    seed: int = 0,
+    batch_size: int = 100,
+    preprocess: Preprocess | None = None,
+) -> ArrayData:
+    """Your own pictures in a folder; see ``genlab.data.folder`` for splits and labels."""
+    return _data(ImageFolder(path, size, mode, recursive, seed), preprocess, batch_size)
 
 
 def npz(

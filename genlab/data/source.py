@@ -23,16 +23,23 @@ class Source(ABC):
     """Arrays that never change. For the built-in sets everything but them is known without any file.
 
     shape: of one datum, (C, H, W) or (D,). levels: x is one of 0 … levels - 1; None for real numbers.
-    classes: how many labels there are; 0 for unlabelled data.
+    classes: how many labels there are; 0 for unlabelled data. version: what else tells these numbers
+    from others of the same name ("subset"); part of the variant.
     """
 
     def __init__(
-        self, name: str, shape: tuple[int, ...], levels: int | None = None, classes: int = 0
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        levels: int | None = None,
+        classes: int = 0,
+        version: str = "",
     ) -> None:
         self.name = name
         self.shape = shape
         self.levels = levels
         self.classes = classes
+        self.version = version
         self._read: dict[str, Arrays] = {}
 
     def files(self) -> tuple[str, ...]:

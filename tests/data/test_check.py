@@ -5,7 +5,7 @@ from genlab.data import State, built_in_sets, set_status
 
 
 def test_all_built_in_sets_are_known_without_files(folder):
-    assert len(built_in_sets()) == 7 + 20 + 7
+    assert len(built_in_sets()) == 13 + 20 + 7
     for name in built_in_sets():
         status = set_status(name)
         assert status.shape
@@ -29,7 +29,18 @@ def test_an_unknown_set_gets_a_suggestion():
 
 
 @pytest.mark.usefixtures("real_files")
-@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "mnist_binary", "debd/nltcs"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mnist",
+        "fashion_mnist",
+        "mnist_binary",
+        "debd/nltcs",
+        "omniglot",
+        "caltech_silhouettes",
+        "cifar10_subset",
+    ],
+)
 def test_the_published_files_verify(name):
     status = set_status(name)
     assert status.ready

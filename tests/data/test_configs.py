@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
+from PIL import Image
 
 from genlab.data import ArrayData
 
@@ -13,17 +14,24 @@ FOLDER = Path(__file__).parents[2] / "configs" / "data"
 FILES = sorted(FOLDER.glob("*.yaml"))
 
 VARIANTS = {
+    "caltech_silhouettes": "object 1, fixed",
+    "cifar10": "256 levels",
+    "cifar10_subset": "subset, 256 levels",
     "debd": "fixed",
     "digits": "17 levels",
     "digits_binary": "threshold 8",
     "fashion_mnist": "256 levels",
     "heartbeat": "fixed",
+    "image_folder": "256 levels",
     "mnist": "256 levels",
     "mnist_binary": "fixed",
     "mnist_dynamic": "dynamic",
     "mnist_threshold": "threshold 128",
     "nade_uci": "fixed",
     "npz": "fixed",
+    "omniglot": "area average, 256 levels",
+    "omniglot_binary": "area average, threshold 128",
+    "omniglot_dynamic": "area average, dynamic",
     "toy2d": "standardised",
 }
 
@@ -34,6 +42,10 @@ def test_a_config_builds_its_set_without_files(file, tmp_path, folder):
     if file.stem == "npz":
         np.savez(tmp_path / "mine.npz", x=np.eye(20, dtype=np.uint8))
         config.path = str(tmp_path / "mine.npz")
+    if file.stem == "image_folder":
+        for k in range(30):
+            Image.new("L", (9, 9)).save(tmp_path / f"{k}.png")
+        config.path, config.size = str(tmp_path), 8
     data = instantiate(config)
     assert isinstance(data, ArrayData)
     assert data.spec.variant == VARIANTS[file.stem]
