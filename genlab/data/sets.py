@@ -9,7 +9,7 @@ from __future__ import annotations
 from genlab.data.arrays import ArrayData
 from genlab.data.images import BinarizedMnist, Digits, IdxImages
 from genlab.data.own import OwnArrays
-from genlab.data.preprocess import AsIs, Levels, Preprocess, Standardise
+from genlab.data.preprocess import AsIs, Bernoulli, Levels, Preprocess, Standardise
 from genlab.data.source import Source
 from genlab.data.tables import DebdTable, NadeTable
 from genlab.data.toys import Toy
@@ -32,7 +32,8 @@ def fashion_mnist(batch_size: int = 100, preprocess: Preprocess | None = None) -
 
 def binarized_mnist(batch_size: int = 100) -> ArrayData:
     """The fixed binarisation of MNIST that papers report on; without labels."""
-    return _data(BinarizedMnist(), None, batch_size)
+    relative = mnist(preprocess=Bernoulli())
+    return ArrayData(BinarizedMnist(), AsIs(), batch_size, relative)
 
 
 def debd(name: str = "nltcs", batch_size: int = 100) -> ArrayData:
