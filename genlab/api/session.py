@@ -115,6 +115,8 @@ class Session:
         run = Run(self.run, model=plan.model, data=plan.data)
         for split in plan.splits:
             run.evaluate(split, settings=self._settings(plan))
+            if plan.metrics and split != "train":
+                run.measure(plan.metrics, split, n=plan.composed.resolved.get("samples"))
         if plan.composed.resolved["gallery"]:
             show_run(run)
         return run

@@ -1,9 +1,10 @@
-"""Scores in words: one line that says what kind of number it is."""
+"""Scores and measurements in words: one line that says what kind of number it is."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from genlab.gallery.quality import number
 from genlab.gallery.words import SIGNS
 
 
@@ -30,3 +31,16 @@ def _bits(score: dict[str, Any], data: dict[str, Any]) -> str:
         return ""
     per_nat = score["bits_per_dim"] / -score["nats"]["mean"]
     return f" = {-score['floor']['nats'] * per_nat:.3f} bits/dim"
+
+
+def describe_quality(quality: dict[str, Any]) -> str:
+    """One line: data, n, features, each number of a metric, and in brackets that of training data."""
+    data, features, reference = quality["data"], quality["features"], quality["reference"]
+    accuracy = features["accuracy"]
+    space = features["name"] + ("" if accuracy is None else f" ({100 * accuracy:.1f} % right)")
+    head = f"{data['name']} ({data['variant']}) {data['split']}, n={data['n']}, features {space}"
+    numbers = ", ".join(
+        f"{key} {number(value)} ({number(reference['values'].get(key))})"
+        for key, value in quality["values"].items()
+    )
+    return f"{head}: {quality['metric']['name']} {numbers}; in brackets: {reference['of']}"
