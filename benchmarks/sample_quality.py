@@ -39,8 +39,7 @@ from genlab.metrics import (
     SampleMetric,
     features_for,
 )
-from genlab.metrics.base import Values
-from genlab.metrics.measuring import spread
+from genlab.metrics.base import Values, spread
 from genlab.nn.heads import head_for
 from genlab.randomness import generator
 

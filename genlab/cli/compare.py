@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     problems += unreadable
     for problem in problems:
         print(f"genlab: {problem}", file=sys.stderr)
-    if not groups and args.format == "table":
+    if not groups and not sections and args.format == "table":
         print(f"no {args.split} scores: genlab evaluate RUN --split {args.split} makes them")
     else:
         print(tables.WRITERS[args.format](groups), end="")

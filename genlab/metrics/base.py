@@ -91,7 +91,10 @@ def at_least(name: str, value: int, low: int) -> int:
 
 
 def evenly(x: Tensor, n: int) -> Tensor:
-    """n rows of x spread evenly over it, all of it where there are no more: data may be sorted by class."""
-    if n >= len(x):
-        return x
-    return x[torch.arange(n, device=x.device) * len(x) // n]
+    """n rows of x spread evenly over it, all where there are no more: data may be sorted by class."""
+    return x[spread(min(n, len(x)), len(x)).to(x.device)]
+
+
+def spread(n: int, length: int) -> Tensor:
+    """n row numbers spread evenly over ``length`` rows."""
+    return torch.arange(n) * length // n

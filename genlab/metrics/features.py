@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from genlab.contracts import DataError, DataModule, DataSpec
+from genlab.contracts import DataError, DataModule, DataSpec, GenlabError
 from genlab.data import fingerprint
 from genlab.data.files import cache
 from genlab.memory import rows_at_once
@@ -142,11 +142,15 @@ def _learn(path: Path, data: DataModule) -> Features:
     with _one_thread():
         classifier = train(data)
         accuracy = accuracy_of(classifier, data, "test")
-    content = {"state": classifier.state_dict(), "accuracy": accuracy}
     buffer = io.BytesIO()
-    torch.save(content, buffer)
-    with atomic(path) as file:
-        file.write(buffer.getvalue())
+    torch.save({"state": classifier.state_dict(), "accuracy": accuracy}, buffer)
+    try:
+        with atomic(path) as file:
+            file.write(buffer.getvalue())
+    except (OSError, GenlabError) as error:
+        print(
+            f"features are trained anew each time, as they cannot be kept: {error}", file=sys.stderr
+        )
     return Penultimate(classifier, accuracy)
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from genlab.contracts import DataModule, GenlabError, UsageError
-from genlab.metrics.base import SampleMetric, Values
+from genlab.metrics.base import SampleMetric, Values, spread
 from genlab.metrics.features import Features, Raw, features_for
 from genlab.progress import progress
 
@@ -140,8 +140,3 @@ class _Sets:
         values = metric.compute()
         metric.reset()
         return values
-
-
-def spread(n: int, length: int) -> Tensor:
-    """n row numbers spread evenly over ``length`` rows."""
-    return torch.arange(n) * length // n

@@ -87,6 +87,14 @@ def test_a_damaged_file_is_made_anew(folder, capsys, damage):
     assert "is damaged" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("short")
+def test_a_cache_that_cannot_be_written(tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert features_for(digits()).name.startswith("cnn64-")
+    assert "cannot be kept" in capsys.readouterr().err
+
+
 class Payload:
     """Code that would run if the file were unpickled."""
 

@@ -16,8 +16,8 @@ from genlab.contracts import GenlabError, UsageError
 from genlab.data import npz, toy2d
 from genlab.gallery import quality
 from genlab.metrics import Frechet, Memorisation, PrecisionRecall, features, measure
-from genlab.metrics.base import SampleMetric
-from genlab.metrics.measuring import how_many, spread
+from genlab.metrics.base import SampleMetric, spread
+from genlab.metrics.measuring import how_many
 
 QUICK = ["model.hidden=[20]", "stages.fit.max_epochs=1", "gallery=false"]
 
