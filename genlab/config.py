@@ -33,12 +33,13 @@ GROUPS = (
     "trainer",
     "optimizer",
     "likelihood",
+    "metric",
     "callbacks",
     "logger",
     "experiment",
 )
 REQUIRED = ("model", "data", "trainer", "likelihood")
-KEYS = (*GROUPS, "seed", "stages", "folder", "name", "evaluate", "gallery", "select")
+KEYS = (*GROUPS, "seed", "stages", "folder", "name", "evaluate", "samples", "gallery", "select")
 # What decides the weights: two runs with the same values of these end in the same place.
 IDENTITY = ("model", "data", "optimizer", "stages", "select", "callbacks", "seed")
 

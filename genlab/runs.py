@@ -92,6 +92,11 @@ class RunDirectory:
         return self.path / "scores"
 
     @property
+    def metrics(self) -> Path:
+        """Of sample quality; the curves of training are another file."""
+        return self.path / "metrics"
+
+    @property
     def samples(self) -> Path:
         return self.path / "samples"
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from genlab import randomness
+from genlab.api.quality import build_metrics
 from genlab.components import build, check, coerce
 from genlab.config import compose
 from genlab.contracts import (
@@ -21,7 +22,14 @@ from genlab.runs import digest
 from genlab.training import TrainerSettings, resolve_stages
 
 SPLITS = ("train", "val", "test")
-TYPES = {"folder": str, "name": str | None, "gallery": bool, "stages": dict}
+TYPES = {
+    "folder": str,
+    "name": str | None,
+    "gallery": bool,
+    "stages": dict,
+    "samples": int | None,
+    "metric": dict | None,
+}
 
 
 class Plan:
@@ -37,12 +45,22 @@ class Plan:
             raise UsageError(f"name={config['name']}: a part of a folder's name has no /")
         self.seed = _seed(config)
         self.splits = _splits(config.get("evaluate"))
-        for key in ("model", "trainer", "data", "likelihood", "optimizer", "callbacks", "logger"):
+        for key in (
+            "model",
+            "trainer",
+            "data",
+            "likelihood",
+            "metric",
+            "optimizer",
+            "callbacks",
+            "logger",
+        ):
             _check_node(key, config.get(key))
         self.settings: TrainerSettings = build(config["trainer"], where="trainer")
         self.data: DataModule = build(config["data"], where="data")
         self.model = build_model(config["model"], self.data.spec, self.seed)
         self.stages = self._stages(config)
+        build_metrics(self.metrics, self.seed)
         if self.splits:
             build(config["likelihood"], self.model, where="likelihood")
 
@@ -50,6 +68,11 @@ class Plan:
         node = config.get("optimizer")
         optimizer = None if node is None else build(node, where="optimizer")
         return resolve_stages(self.model, config.get("stages") or {}, optimizer)
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The metrics of sample quality to compute after training, by name."""
+        return self.composed.resolved.get("metric") or {}
 
     @property
     def fingerprint(self) -> str:

@@ -13,12 +13,14 @@ import yaml
 from torch import Tensor
 
 from genlab.api.plan import build_model
+from genlab.api.quality import build_metrics, write_quality
 from genlab.api.scores import Question, write_score
 from genlab.components import build
 from genlab.contracts import DataModule, DataSpec, GenerativeModel, Likelihood, UsageError
 from genlab.launch import rank
 from genlab.likelihood import evaluate
 from genlab.likelihood.scoring import Scored
+from genlab.metrics import how_many, measure
 from genlab.runs import RunDirectory, file_digest
 from genlab.sampling import draw
 from genlab.training import TrainerSettings, load_checkpoint, load_weights
@@ -122,6 +124,34 @@ class Run:
         if rank() != 0:
             return None
         return json.loads(question.file(self.directory).read_text())
+
+    def measure(
+        self,
+        metrics: Mapping[str, Any],
+        split: str = "test",
+        *,
+        n: int | None = None,
+        seed: int | None = None,
+    ) -> list[dict[str, Any]]:
+        """Compare n samples with n data of a split by several metrics; keep and return what they say.
+
+        metrics: component nodes by name, as ``metric=all`` composes them. All of them are given the same
+        samples, those of ``seed`` (the run's own by default). Rank 0 alone works; the others return [].
+        Raises UsageError where n is too large or too small for the data or a metric.
+        """
+        if rank() != 0:
+            return []
+        noise: int = self.record["seed"] if seed is None else seed
+        chosen = build_metrics(metrics, noise)
+        self.data.prepare_data()
+        self.data.setup("test")
+        count = how_many(self.data, split, n, chosen)
+        samples = self.sample(count, seed=noise)
+        about = {"checkpoint": self._provenance}
+        return [
+            write_quality(self.directory, self.data, split, measured, noise, about)
+            for measured in measure(chosen, samples, self.data, split)
+        ]
 
     @cached_property
     def _provenance(self) -> dict[str, Any]:

@@ -115,9 +115,16 @@ class Session:
         run = Run(self.run, model=plan.model, data=plan.data)
         for split in plan.splits:
             run.evaluate(split, settings=self._settings(plan))
+        self._measure(plan, run)
         if plan.composed.resolved["gallery"]:
             show_run(run)
         return run
+
+    def _measure(self, plan: Plan, run: Run) -> None:
+        """Sample quality, once every process has no more to do: rank 0 alone works on it."""
+        for split in plan.splits if plan.metrics else ():
+            if split != "train":
+                run.measure(plan.metrics, split, n=plan.composed.resolved.get("samples"))
 
     def _train(self) -> Plan:
         """Fit the plan, or the best of its candidates; the plan whose weights the run now holds."""

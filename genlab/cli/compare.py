@@ -4,7 +4,8 @@
   genlab compare runs/* --format md
 
 Runs share a group if they were scored on the same data and split and their numbers are of the same kind:
-a bound is never ranked against an exact value.
+a bound is never ranked against an exact value. Where metrics of sample quality were computed, the table
+shows them below, by data, number of samples and features.
 """
 
 from __future__ import annotations
@@ -27,14 +28,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import sys
 
-    from genlab.gallery import tables
+    from genlab.gallery import quality, tables
     from genlab.gallery.scores import compare
 
-    groups, problems = compare(args.runs, None if args.split == "all" else args.split)
+    split = None if args.split == "all" else args.split
+    groups, problems = compare(args.runs, split)
+    sections, unreadable = quality.compare(args.runs, split)
+    problems += unreadable
     for problem in problems:
         print(f"genlab: {problem}", file=sys.stderr)
-    if not groups and args.format == "table":
+    if not groups and not sections and args.format == "table":
         print(f"no {args.split} scores: genlab evaluate RUN --split {args.split} makes them")
     else:
         print(tables.WRITERS[args.format](groups), end="")
+    if args.format == "table":
+        print(quality.as_table(sections), end="")
     return 0

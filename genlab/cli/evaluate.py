@@ -1,22 +1,29 @@
-"""Score runs: how likely are data they have not seen?
+"""Score runs: how likely are data they have not seen? How good are their samples?
 
   genlab evaluate RUN --split test
   genlab evaluate RUN likelihood=elbo trainer=ddp_cpu
+  genlab evaluate RUN metric=all samples=2000
 
-Model and data come from the run; likelihood, trainer and seed may be set anew.
+Model and data come from the run; likelihood, trainer and seed may be set anew. metric=… compares samples
+with data and computes no likelihood unless likelihood=… is given too.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
-SETTABLE = ("likelihood", "trainer", "seed")
+if TYPE_CHECKING:
+    from genlab.api import Run
+
+SETTABLE = ("likelihood", "metric", "samples", "trainer", "seed")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("words", nargs="+", metavar="RUN|key=value", help="runs and settings")
     parser.add_argument("--split", default="test", choices=("train", "val", "test"))
-    parser.add_argument("--json", action="store_true", help="print the score files")
+    parser.add_argument("--json", action="store_true", help="print the files written")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -24,8 +31,7 @@ def run(args: argparse.Namespace) -> int:
 
     from genlab.api import open
     from genlab.cli.arguments import runs_and_overrides
-    from genlab.cli.words import describe
-    from genlab.components import build
+    from genlab.cli.words import describe, describe_quality
     from genlab.config import compose
     from genlab.errors import UsageError
     from genlab.launch import rank
@@ -35,14 +41,39 @@ def run(args: argparse.Namespace) -> int:
     tops = {word.lstrip("+~").split("=")[0].split(".")[0] for word in overrides}
     for top in tops - set(SETTABLE):
         raise UsageError(f"{top}: a run's {top} is given by the run{suggest(top, SETTABLE)}")
-    fresh = compose(overrides).resolved
-    choice = {
-        "likelihood": fresh["likelihood"] if "likelihood" in tops else None,
-        "settings": build(fresh["trainer"], where="trainer") if "trainer" in tops else None,
-        "seed": fresh["seed"] if "seed" in tops else None,
-    }
-    given = [open(path).evaluate(args.split, **choice) for path in paths]
-    scores = [score for score in given if score is not None]
+    asked = _Asked(compose(overrides).resolved, tops, args.split)
+    found = [result for path in paths for result in asked.of(open(path))]
     if rank() == 0:
-        print(json.dumps(scores, indent=2) if args.json else "\n".join(map(describe, scores)))
+        lines = [describe(r) if "nats" in r else describe_quality(r) for r in found]
+        print(json.dumps(found, indent=2) if args.json else "\n".join(lines))
     return 0
+
+
+class _Asked:
+    """What the words ask of each run. tops: the keys that were given."""
+
+    def __init__(self, config: dict[str, Any], tops: set[str], split: str) -> None:
+        from genlab.api.quality import build_metrics
+        from genlab.components import build, coerce
+        from genlab.errors import UsageError
+
+        self.split = split
+        self.seed = config["seed"] if "seed" in tops else None
+        self.n = coerce(config.get("samples"), int | None, "samples")
+        self.metrics = coerce(config.get("metric"), dict | None, "metric") or {}
+        if "samples" in tops and not self.metrics:
+            raise UsageError("samples=… is for metric=…: name one, or metric=all")
+        build_metrics(self.metrics, 0)
+        self.scores = not self.metrics or "likelihood" in tops
+        self.likelihood = config["likelihood"] if "likelihood" in tops else None
+        self.settings = build(config["trainer"], where="trainer") if "trainer" in tops else None
+
+    def of(self, run: Run) -> Iterator[dict[str, Any]]:
+        """The scores and measurements; nothing on ranks other than 0."""
+        if self.scores:
+            score = run.evaluate(
+                self.split, likelihood=self.likelihood, settings=self.settings, seed=self.seed
+            )
+            yield from [] if score is None else [score]
+        if self.metrics:
+            yield from run.measure(self.metrics, self.split, n=self.n, seed=self.seed)

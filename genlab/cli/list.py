@@ -12,6 +12,7 @@ KINDS = {
     "models": "model",
     "data": "data",
     "likelihoods": "likelihood",
+    "metrics": "metric",
     "optimizers": "optimizer",
     "trainers": "trainer",
     "callbacks": "callbacks",

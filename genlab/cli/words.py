@@ -1,9 +1,10 @@
-"""Scores in words: one line that says what kind of number it is."""
+"""Scores and measurements in words: one line that says what kind of number it is."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from genlab.gallery.quality import number
 from genlab.gallery.words import SIGNS, interval, references
 
 
@@ -20,8 +21,8 @@ def describe(score: dict[str, Any]) -> str:
     bits = score["bits_per_dim"]
     unit = f" nats = {bits:.3f} bits/dim" if bits is not None else " nats (density)"
     kind = f"{nats['guarantee']}, {nats['method']}"
-    number = f"{SIGNS[nats['guarantee']]}{-nats['mean']:.2f}{error}{unit}"
-    return f"{head}NLL {number} ({kind}){_between(nats)}{_floor(score)}{_beside(nats)}"
+    nll = f"{SIGNS[nats['guarantee']]}{-nats['mean']:.2f}{error}{unit}"
+    return f"{head}NLL {nll} ({kind}){_between(nats)}{_floor(score)}{_beside(nats)}"
 
 
 def _between(nats: dict[str, Any]) -> str:
@@ -45,3 +46,16 @@ def _floor(score: dict[str, Any]) -> str:
     if score["bits_per_dim"] is not None:
         bits = f" = {nats * score['bits_per_dim'] / -score['nats']['mean']:.3f} bits/dim"
     return f"; independent entries: {nats:.2f}{bits}"
+
+
+def describe_quality(quality: dict[str, Any]) -> str:
+    """One line: data, n, features, each number of a metric, and in brackets that of training data."""
+    data, features, reference = quality["data"], quality["features"], quality["reference"]
+    accuracy = features["accuracy"]
+    space = features["name"] + ("" if accuracy is None else f" ({100 * accuracy:.1f} % right)")
+    head = f"{data['name']} ({data['variant']}) {data['split']}, n={data['n']}, features {space}"
+    numbers = ", ".join(
+        f"{key} {number(value)} ({number(reference['values'].get(key))})"
+        for key, value in quality["values"].items()
+    )
+    return f"{head}: {quality['metric']['name']} {numbers}; in brackets: {reference['of']}"

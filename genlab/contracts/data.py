@@ -118,6 +118,11 @@ class DataModule(LightningDataModule, ABC):
     def dataset(self, split: str) -> BatchSource:
         """The split "train", "val" or "test". A data set that redraws itself has ``set_epoch(int)``."""
 
+    @property
+    def labelled(self) -> DataModule | None:
+        """Data of the same kind with labels, to learn features from: itself where it has any."""
+        return self if self.spec.classes else None
+
     def train_dataloader(self) -> DataLoader:
         return self._loader("train", shuffle=True)
 

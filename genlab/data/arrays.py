@@ -46,10 +46,20 @@ class ArrayDataset:
 
 
 class ArrayData(DataModule):
-    """A source seen through a preprocess. Files are read when a split is first asked for."""
+    """A source seen through a preprocess. Files are read when a split is first asked for.
 
-    def __init__(self, source: Source, preprocess: Preprocess, batch_size: int = 100) -> None:
+    relative: labelled data of the same kind, for a source that has no labels.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        preprocess: Preprocess,
+        batch_size: int = 100,
+        relative: DataModule | None = None,
+    ) -> None:
         super().__init__(batch_size)
+        self._relative = relative
         preprocess.check(source)
         self.source = source
         self.preprocess = preprocess
@@ -67,6 +77,10 @@ class ArrayData(DataModule):
             log_scale=preprocess.log_scale(source),
             classes=source.classes,
         )
+
+    @property
+    def labelled(self) -> DataModule | None:
+        return self._relative or super().labelled
 
     def dataset(self, split: str) -> ArrayDataset:
         """The split, kept once made; one that redraws itself is made anew, at epoch 0, for each caller."""

@@ -19,13 +19,17 @@ def folders() -> list[Path]:
     """Where data files are looked for, in order."""
     given = os.environ.get("GENLAB_DATA")
     checkout = Path(__file__).parents[2]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return [
         *([Path(given).expanduser()] if given else []),
         Path("data"),
         *([checkout / "data"] if (checkout / "pyproject.toml").exists() else []),
-        cache / "genlab" / "data",
+        cache() / "data",
     ]
+
+
+def cache() -> Path:
+    """The folder for what genlab can make anew: genlab below $XDG_CACHE_HOME, or below ~/.cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "genlab"
 
 
 def find(name: str) -> Path | None:

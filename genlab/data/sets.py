@@ -15,7 +15,7 @@ from genlab.data.heartbeat import Heartbeat
 from genlab.data.images import BinarizedMnist, Digits, IdxImages
 from genlab.data.omniglot import Omniglot
 from genlab.data.own import OwnArrays
-from genlab.data.preprocess import AsIs, Levels, Preprocess, Standardise
+from genlab.data.preprocess import AsIs, Bernoulli, Levels, Preprocess, Standardise
 from genlab.data.silhouettes import Silhouettes
 from genlab.data.source import Source
 from genlab.data.tables import DebdTable, NadeTable
@@ -39,7 +39,8 @@ def fashion_mnist(batch_size: int = 100, preprocess: Preprocess | None = None) -
 
 def binarized_mnist(batch_size: int = 100) -> ArrayData:
     """The fixed binarisation of MNIST that papers report on; without labels."""
-    return _data(BinarizedMnist(), None, batch_size)
+    relative = mnist(preprocess=Bernoulli())
+    return ArrayData(BinarizedMnist(), AsIs(), batch_size, relative)
 
 
 def omniglot(batch_size: int = 100, preprocess: Preprocess | None = None) -> ArrayData:

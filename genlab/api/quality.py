@@ -1,0 +1,76 @@
+"""Files of sample quality: a metric's numbers with everything that is needed to believe them. Schema 1."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from genlab.components import build
+from genlab.contracts import DataModule, UsageError
+from genlab.data import fingerprint
+from genlab.metrics import Measured, SampleMetric
+from genlab.metrics.base import Values
+from genlab.runs import RunDirectory, digest, now, versions, write_json
+from genlab.sampling import BLOCK
+
+
+def build_metrics(nodes: Mapping[str, Any], seed: int) -> list[SampleMetric]:
+    """The metrics of a configuration. Raises UsageError for what is none."""
+    built = [build(node, seed, where=f"metric.{key}") for key, node in nodes.items()]
+    for key, metric in zip(nodes, built, strict=True):
+        if not isinstance(metric, SampleMetric):
+            raise UsageError(f"metric.{key} is a {type(metric).__name__}, which is no SampleMetric")
+    return built
+
+
+def write_quality(
+    run: RunDirectory,
+    data: DataModule,
+    split: str,
+    measured: Measured,
+    seed: int,
+    about: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Write one metric's numbers and return what was written. There is no NaN in it.
+
+    seed: of the samples and of the metric. about: checkpoint, and the like.
+    """
+    spec, metric = data.spec, measured.metric
+    asked = {
+        "metric": {"name": metric.name, "parameters": metric.settings, "shown": list(metric.shown)},
+        "samples": {"n": measured.n, "seed": seed, "block": BLOCK},
+        "features": {"name": measured.features.name, "accuracy": measured.features.accuracy},
+    }
+    quality = {
+        "schema": 1,
+        "data": {
+            "name": spec.name,
+            "variant": spec.variant,
+            "split": split,
+            "n": measured.n,
+            "sha256": fingerprint(data, split),
+        },
+        **asked,
+        "values": _plain(measured.values),
+        "reference": {"of": "training data", "values": _plain(measured.reference)},
+        **about,
+        "seconds": round(measured.seconds, 2),
+        "versions": versions(),
+        "created": now(),
+    }
+    write_json(_file(run, split, metric.name, asked), quality)
+    return quality
+
+
+def _file(run: RunDirectory, split: str, name: str, asked: Mapping[str, Any]) -> Path:
+    return run.metrics / f"{split}-{name}-{digest(asked)[:8]}.json"
+
+
+def _plain(values: Values) -> dict[str, float | None]:
+    """What is not finite is None."""
+    return {
+        key: value if value is not None and math.isfinite(value) else None
+        for key, value in values.items()
+    }

@@ -1,0 +1,174 @@
+"""Sample quality of runs: reading the files, and one table for each set of numbers that may be compared.
+
+Numbers may stand in one column if they were computed against the same data and split, with the same
+number of samples and in the same features. Needs no torch.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from genlab.runs import RunDirectory
+
+# A value's title where it is not "<metric> <key>"; arrows say which way is better.
+TITLES = {
+    ("frechet", "distance"): "Fréchet ↓",
+    ("kernel", "distance"): "kernel ↓",
+    ("precision_recall", "precision"): "precision ↑",
+    ("precision_recall", "recall"): "recall ↑",
+    ("density_coverage", "density"): "density",
+    ("density_coverage", "coverage"): "coverage ↑",
+    ("birthday", "support"): "support ↑",
+    ("birthday", "support_low"): "support >",
+    ("memorisation", "z"): "copying z",
+    ("memorisation", "copies"): "copies",
+    ("c2st", "accuracy"): "C2ST ↓",
+    ("c2st", "p_value"): "C2ST p",
+    ("mmd", "mmd2"): "MMD² ↓",
+    ("mmd", "p_value"): "MMD p",
+    ("mmd", "p_value_aggregated"): "MMD p (all σ)",
+}
+ORDER = list(TITLES)
+REFERENCE = "training data"
+
+Column = tuple[str, str, str]  # metric, parameters as JSON, key
+
+
+@dataclass
+class Section:
+    """Measurements that may be compared: the same data, split, n and features.
+
+    rows: run (or REFERENCE, first) → column → number.
+    """
+
+    data: str
+    variant: str
+    split: str
+    n: int
+    features: str
+    accuracy: float | None
+    rows: dict[str, dict[Column, float | None]] = field(default_factory=lambda: {REFERENCE: {}})
+
+    @property
+    def title(self) -> str:
+        accuracy = "" if self.accuracy is None else f" ({100 * self.accuracy:.1f} % right)"
+        return (
+            f"Sample quality: {self.data} ({self.variant}), {self.split}, n={self.n}; "
+            f"features {self.features}{accuracy}"
+        )
+
+    def add(self, run: str, quality: Mapping[str, Any]) -> None:
+        """Take up a measurement; of several of one kind, the last that is added."""
+        name = quality["metric"]["name"]
+        parameters = json.dumps(quality["metric"]["parameters"], sort_keys=True)
+        row = self.rows.setdefault(run, {})
+        for key in quality["metric"]["shown"]:
+            column = (name, parameters, key)
+            row[column] = quality["values"][key]
+            self.rows[REFERENCE].setdefault(column, quality["reference"]["values"][key])
+
+    @property
+    def columns(self) -> list[Column]:
+        """In the order of TITLES, then those of plugins by name."""
+
+        def position(column: Column) -> tuple[int, Column]:
+            title = (column[0], column[2])
+            return ORDER.index(title) if title in ORDER else len(ORDER), column
+
+        return sorted(self.rows[REFERENCE], key=position)
+
+    def heading(self, column: Column) -> str:
+        """The title of a column, with the parameters where one metric was computed with several."""
+        name, parameters, key = column
+        title = TITLES.get((name, key), f"{name} {key}")
+        others = {p for n, p, _ in self.columns if n == name}
+        if len(others) == 1:
+            return title
+        return f"{title} " + " ".join(f"{k}={v}" for k, v in json.loads(parameters).items())
+
+
+def read_quality(run: RunDirectory) -> tuple[list[dict[str, Any]], list[str]]:
+    """The readable measurements of a run, oldest first, and for each unreadable one a sentence."""
+    found, problems = [], []
+    for path in sorted(run.metrics.glob("*.json")):
+        try:
+            found.append(_checked(json.loads(path.read_text())))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            problems.append(f"{path.name} is unreadable: {type(error).__name__}: {error}")
+    return sorted(found, key=lambda quality: str(quality.get("created"))), problems
+
+
+def _checked(quality: Any) -> dict[str, Any]:
+    """The measurement, if it has what every reader needs. Raises KeyError, TypeError or ValueError."""
+    for key in ("name", "variant", "split"):
+        str(quality["data"][key])
+    int(quality["data"]["n"])
+    str(quality["features"]["name"])
+    str(quality["metric"]["name"])
+    dict(quality["metric"]["parameters"])
+    for key in quality["metric"]["shown"]:
+        for values in (quality["values"], quality["reference"]["values"]):
+            if values[key] is not None:
+                float(values[key])
+    return quality
+
+
+def compare(paths: Iterable[Path], split: str | None = "test") -> tuple[list[Section], list[str]]:
+    """The measurements of runs in sections that may be compared, and what was unreadable.
+
+    split: None for every split. Raises UsageError where a path is no run directory.
+    """
+    sections: dict[tuple[Any, ...], Section] = {}
+    problems = []
+    for path in paths:
+        run = RunDirectory(path)
+        run.read()
+        found, unreadable = read_quality(run)
+        problems += [f"{path.name}: {problem}" for problem in unreadable]
+        for quality in found:
+            if split in (None, quality["data"]["split"]):
+                _section(sections, quality).add(path.resolve().name, quality)
+    return [sections[key] for key in sorted(sections, key=str)], problems
+
+
+def _section(sections: dict[tuple[Any, ...], Section], quality: Mapping[str, Any]) -> Section:
+    data, features = quality["data"], quality["features"]
+    about = data["name"], data["variant"], data["split"], data["n"], features["name"]
+    # data of one name may still differ (somebody's own file): then they are not the same data
+    key = (*about, data.get("sha256"))
+    return sections.setdefault(key, Section(*about, features.get("accuracy")))
+
+
+def as_table(sections: Sequence[Section]) -> str:
+    """For a terminal; as wide as it needs to be where the output is not one."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    file = io.StringIO()
+    own = Console()
+    console = Console(file=file, width=own.width if own.is_terminal else 200, highlight=False)
+    for section in sections:
+        table = Table(title=Text(section.title), title_justify="left")
+        table.add_column("run", overflow="fold")
+        for column in section.columns:
+            table.add_column(section.heading(column), justify="right", overflow="fold")
+        for run, numbers in section.rows.items():
+            cells = [number(numbers.get(column)) for column in section.columns]
+            table.add_row(Text(run), *(Text(cell) for cell in cells))
+        console.print(table)
+    return file.getvalue()
+
+
+def number(value: float | None) -> str:
+    """Four digits, and a dash for no number.
+
+    >>> number(0.96875), number(1234567.0), number(25), number(None)
+    ('0.9688', '1.235e+06', '25', '–')
+    """
+    return "–" if value is None else f"{value:.4g}"
