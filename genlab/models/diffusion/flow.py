@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Generator, Tensor
 
 from genlab.models.diffusion.decoder import Decoder, RealDecoder
