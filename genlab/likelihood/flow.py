@@ -168,16 +168,25 @@ class ProbabilityFlow(Likelihood):
         if self.solver in FIXED:
             grid = torch.linspace(*span, self.steps + 1, dtype=torch.float64, device=start.device)
             options: dict[str, Any] = {"grid_constructor": lambda _field, _state, _ends: grid}
-            return odeint(field, start, ends, method=FIXED[self.solver], options=options)[-1]
-        options = {"norm": worst_row, "max_num_steps": MOST_STEPS}
-        tolerances = {"rtol": self.rtol, "atol": self.atol}
+        else:
+            options = {"norm": worst_row, "max_num_steps": MOST_STEPS}
         try:
-            return odeint(field, start, ends, method=self.solver, options=options, **tolerances)[-1]
-        except AssertionError as reason:
+            path = odeint(
+                field,
+                start,
+                ends,
+                rtol=self.rtol,
+                atol=self.atol,
+                method=FIXED.get(self.solver, self.solver),
+                options=options,
+            )
+        except AssertionError as reason:  # of the adaptive solvers alone
             raise GenlabError(
                 f"likelihood=flow: {self.solver} found no step that meets its tolerance ({reason}): "
                 "raise likelihood.rtol and likelihood.atol, or take likelihood.solver=rk4"
             ) from reason
+        assert isinstance(path, Tensor)
+        return path[-1]
 
 
 def divergence(

@@ -6,21 +6,35 @@ from functools import partial
 
 import pytest
 
+from genlab.contracts import DataSpec, Support
 from genlab.models.chow_liu import ChowLiu
 from genlab.models.diffusion import Denoiser, Diffusion
 from genlab.models.diffusion.networks import Dense
 from genlab.models.independent import Independent
 from genlab.models.made import MADE
+from genlab.nn.heads import GaussianMixture, LogisticMixture, head_for
 from genlab.testing import assert_conforms
 
 SMALL = partial(Dense, hidden=(64, 64), dropout=0.0)
+
+
+def few(spec: DataSpec):
+    """The default head, with few components."""
+    return GaussianMixture(spec, 3) if spec.support is Support.REAL else head_for(spec)
+
+
+def mixtures(spec: DataSpec):
+    return LogisticMixture(spec, 3) if spec.support is Support.LEVELS else few(spec)
+
+
 MODELS = {
     "chow_liu": ChowLiu,
     "diffusion": partial(Diffusion, denoiser=partial(Denoiser, network=SMALL), steps=20),
     "independent": Independent,
-    "made": partial(MADE, hidden=(32,)),
-    "made, two layers": partial(MADE, hidden=(32, 24), activation="tanh", order="random"),
-    "made, mixture": partial(MADE, hidden=(32,), masks=4, order="random"),
+    "made": partial(MADE, hidden=(32,), head=few),
+    "made, logistic mixtures": partial(MADE, hidden=(32,), head=mixtures),
+    "made, two layers": partial(MADE, hidden=(32, 24), activation="tanh", order="random", head=few),
+    "made, mixture": partial(MADE, hidden=(32,), masks=4, order="random", head=few),
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import torch
@@ -24,13 +24,14 @@ from genlab.contracts import (
     LogLikelihood,
     Measure,
     Observed,
+    Plane,
     Stage,
     Support,
     UsageError,
 )
 from genlab.models.made.network import MaskedNetwork
 from genlab.models.made.sampling import IncrementalSampler
-from genlab.nn.heads import Bernoulli, head_for
+from genlab.nn.heads import Head, head_for
 
 ACTIVATIONS = {"relu": F.relu, "softplus": F.softplus, "tanh": torch.tanh}
 
@@ -42,10 +43,10 @@ class MADE(GenerativeModel, HasLikelihood, Completes, HasFigures):
     orderings and connectivities; each minibatch trains one of them and the model is their mixture.
     direct: connect inputs to outputs, which is worth 2.4 nats on MNIST with 500 units.
     mask_seed: which random orderings and connectivities. particles: proposals that
-    each completion is chosen from.
+    each completion is chosen from. head: the distribution of each conditional, called with the spec; None
+    is Bernoulli on BINARY data, categorical on LEVELS and a mixture of Gaussians on REAL.
     """
 
-    supports = frozenset({Support.BINARY, Support.LEVELS})
     completes = frozenset({Observed})
     guarantee = Guarantee.EXACT
 
@@ -60,6 +61,7 @@ class MADE(GenerativeModel, HasLikelihood, Completes, HasFigures):
         dropout: float = 0.0,
         mask_seed: int = 0,
         particles: int = 32,
+        head: Callable[[DataSpec], Head] | None = None,
     ) -> None:
         super().__init__(spec)
         if masks < 1 or particles < 1 or min(hidden, default=1) < 1:
@@ -70,7 +72,7 @@ class MADE(GenerativeModel, HasLikelihood, Completes, HasFigures):
             raise UsageError(f"model.dropout={dropout} must be in [0, 1)")
         if masks > 1 and order == "natural":
             raise UsageError(f"model.masks={masks} orderings need model.order=random")
-        self.head = head_for(spec)
+        self.head = (head or head_for)(spec)
         self.particles = particles
         self.network = MaskedNetwork(
             spec.size,
@@ -83,8 +85,8 @@ class MADE(GenerativeModel, HasLikelihood, Completes, HasFigures):
             dropout,
             mask_seed,
         )
-        # Bits are read as they are; levels in [0, 1] are centred.
-        self.scale, self.shift = (1.0, 0.0) if isinstance(self.head, Bernoulli) else (2.0, -1.0)
+        # Bits and standardised reals are read as they are; levels in [0, 1] are centred.
+        self.scale, self.shift = (2.0, -1.0) if spec.support is Support.LEVELS else (1.0, 0.0)
 
     # ------------------------------------------------------------------------------------- training
 
@@ -119,14 +121,14 @@ class MADE(GenerativeModel, HasLikelihood, Completes, HasFigures):
     def log_likelihood(
         self, x: Tensor, *, label: Tensor | None = None, generator: Generator
     ) -> LogLikelihood:
-        """The exact log-probability of x under the mixture of the K orderings."""
+        """The exact log-probability, or log-density of REAL x, under the mixture of the K orderings."""
         _refuse_label(label)
         each = self._log_probs(x)
         n = self.network.orderings
         return LogLikelihood(
             self._mixture(each),
             self.guarantee,
-            Measure.MASS,
+            Measure.of(self.spec),
             method="autoregressive" if n == 1 else f"mixture of {n} orderings",
             diagnostics={"log p_k": each} if n > 1 else {},
         )
@@ -214,7 +216,9 @@ class MADE(GenerativeModel, HasLikelihood, Completes, HasFigures):
     # -------------------------------------------------------------------------------------- figures
 
     def figures(self, batch: Batch, *, generator: Generator) -> Iterator[Figure]:
-        if not self.spec.is_image:
+        if self.spec.shape == (2,):
+            yield self._sweep(batch.x, generator)
+        if not self.spec.is_image or self.spec.support is Support.REAL:
             return
         x = batch.x[:8]
         yield Figure(
@@ -229,6 +233,19 @@ class MADE(GenerativeModel, HasLikelihood, Completes, HasFigures):
             "completions",
             "Test data (left), their upper half alone, and six draws of the lower half given the upper.",
             Images(torch.cat([x[:, None], (x * mask)[:, None], draws.transpose(0, 1)], dim=1)),
+        )
+
+    def _sweep(self, x: Tensor, generator: Generator, frames: int = 16, n: int = 100) -> Figure:
+        at = torch.linspace(0.02, 0.98, frames, device=x.device)
+        first = x[:, 0].quantile(at) if len(x) > 1 else x[:, 0].expand(frames)
+        known = torch.stack([first, torch.zeros_like(first)], dim=1)
+        mask = torch.tensor([True, False], device=x.device).expand_as(known)
+        draws = self.complete(Observed(known, mask), n, generator=generator)
+        return Figure(
+            "conditionals",
+            f"{n} draws of the second coordinate given the first, which goes from left to right.",
+            Plane(draws.transpose(0, 1)),
+            animated=True,
         )
 
     @torch.no_grad()
