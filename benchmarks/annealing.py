@@ -6,10 +6,10 @@ Required: annealed importance sampling of a restricted Boltzmann machine of 784 
 takes at most twice as long as the two products of each temperature, (100, 784) by (784, 500) and
 (100, 500) by (500, 784), take by themselves on this machine.
 
-The schedule is that of Salakhutdinov & Murray (2008), 14,500 temperatures; by default a tenth of each of its
-pieces is run, and the time of all is extrapolated. Stretches of annealing and of bare products take turns, in
-one process on one thread; the ratio is the median over the stretches. The weights are drawn, not learned:
-no step depends on them.
+The schedule is that of Salakhutdinov & Murray (2008), 14,500 temperatures; by default a tenth of each of
+its pieces is run, and the time of all is extrapolated. Stretches of annealing and of bare products take
+turns, in one process on one thread; the ratio is the median over the stretches. The weights are drawn, not
+learned: no step depends on them.
 """
 
 from __future__ import annotations
