@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from genlab.components import build
 from genlab.contracts import (
     AnnealingPath,
     Batch,
@@ -289,6 +290,15 @@ def test_default_schedule_is_that_of_salakhutdinov_and_murray():
     assert np.allclose(steps[500:4500], 1e-4)
     assert np.allclose(steps[4500:], 1e-5)
     assert (betas[0], betas[500], betas[4500], betas[-1]) == (0.0, 0.5, 0.9, 1.0)
+
+
+def test_schedule_can_be_written_in_a_configuration():
+    node = {"_target_": "genlab.likelihood.AnnealedImportance", "temperatures": [[0.5, 3], [1, 2]]}
+    estimator = build(node, machine(), where="likelihood")
+    assert estimator.settings["temperatures"] == [[0.5, 3], [1.0, 2]]
+    assert schedule(estimator.pieces) == pytest.approx([0, 1 / 6, 1 / 3, 0.5, 0.75, 1])
+    with pytest.raises(UsageError, match=r"likelihood\.temperatures=many: expected a whole number"):
+        build(node | {"temperatures": "many"}, machine(), where="likelihood")
 
 
 @pytest.mark.parametrize(

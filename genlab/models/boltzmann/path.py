@@ -28,10 +28,12 @@ def base_rates(x: Tensor) -> Tensor:
 
 
 class BaseRatePath(AnnealingPath):
-    """A state is (v: (n, D), Wv + c: (n, H), (b_0ᵀv, bᵀv): (n, 2) float64).
+    """With z = Wv + c and log(1 + exp βz) = β max(z, 0) + log(1 + exp(−β|z|)), log f_β is linear in β but
+    for a sum of small terms. A state is v: (n, D), z: (n, H) and the ends of the linear part,
+    (b_0ᵀv, bᵀv + Σ_j max(z_j, 0)): (n, 2) float64.
 
-    A temperature costs two products with W: h from Wv + c, v from h, and Wv + c anew, which serves the
-    weights at both its ends and the next transition.
+    A temperature costs two products with W: h from z, v from h, and z anew, which serves the weights at
+    both its ends and the next transition.
 
     base: b_0 (D,). The machine is taken as it is now: what is learned later does not reach the path.
     """
@@ -45,7 +47,7 @@ class BaseRatePath(AnnealingPath):
         self.log_z0 = float(F.softplus(base.double()).sum()) + len(hidden) * math.log(2)
 
     def start(self, n: int, *, generator: Generator) -> State:
-        return self._state(bernoulli(self.ends[0].expand(n, -1), generator))
+        return self._state(bernoulli(self.ends[0].sigmoid().expand(n, -1), generator))
 
     def end(self, n: int, *, generator: Generator) -> State | None:
         if self.energy.summable is None:
@@ -53,15 +55,19 @@ class BaseRatePath(AnnealingPath):
         return self._state(self.energy.draw(n, generator=generator))
 
     def log_f(self, state: State, beta: float) -> Tensor:
-        _, z, ends = state
-        visible = ends[:, 0].lerp(ends[:, 1], beta)
-        return visible + F.softplus(beta * z).sum(1, dtype=torch.float64)
+        _, z, linear = state
+        small = z.abs().mul_(-beta).exp_().log1p_().sum(1)
+        return linear[:, 0].lerp(linear[:, 1], beta) + small
 
     def transition(self, state: State, beta: float, *, generator: Generator) -> State:
         """Draws h given v and then v given h, both at beta: reversible for the marginal of v."""
-        h = bernoulli(beta * state[1], generator)
+        h = bernoulli((beta * state[1]).sigmoid_(), generator)
         bias = self.ends[0].lerp(self.ends[1], beta)
-        return self._state(bernoulli(torch.addmm(bias, h, self.weight, alpha=beta), generator))
+        p = torch.addmm(bias, h, self.weight, alpha=beta).sigmoid_()
+        return self._state(bernoulli(p, generator))
 
     def _state(self, v: Tensor) -> State:
-        return v, torch.addmm(self.hidden, v, self.weight.T), (v @ self.ends.T).double()
+        z = torch.addmm(self.hidden, v, self.weight.T)
+        linear = (v @ self.ends.T).double()
+        linear[:, 1] += z.relu().sum(1)
+        return v, z, linear
