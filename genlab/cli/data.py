@@ -1,17 +1,23 @@
-"""List the data sets and check their files.
+"""List the data sets, check their files, or fetch them from their public source.
 
 genlab data list
 genlab data check mnist
+genlab data fetch mnist_binary --to data
+
+Nothing is fetched but by this verb. $GENLAB_MIRROR names a web server, laid out as a data folder, to ask in
+place of the public sources.
 """
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=("list", "check"))
+    parser.add_argument("action", choices=("list", "check", "fetch"))
     parser.add_argument("names", nargs="*", metavar="NAME", help="all data sets by default")
+    parser.add_argument("--to", metavar="DIR", type=Path, help="where to put what is fetched")
     parser.add_argument("--json", action="store_true")
 
 
@@ -27,9 +33,13 @@ def run(args: argparse.Namespace) -> int:
     for name in args.names:
         if name not in known:
             raise UsageError(f"there is no data set {name!r}{suggest(name, known)}")
+    if args.to is not None and args.action != "fetch":
+        raise UsageError(f"--to says where to fetch: genlab data {args.action} takes none")
+    if args.action == "fetch":
+        return _fetch(args)
     found = [set_status(name, verify=args.action == "check") for name in args.names or known]
     if args.json:
-        print(json.dumps([dataclasses.asdict(status) for status in found], indent=2))
+        print(json.dumps([dataclasses.asdict(status) for status in found], indent=2, default=str))
     else:
         for status in found:
             print(_line(status))
@@ -37,11 +47,30 @@ def run(args: argparse.Namespace) -> int:
     return 2 if args.action == "check" and args.names and not complete else 0
 
 
+def _fetch(args: argparse.Namespace) -> int:
+    import json
+
+    from genlab.data import fetch
+    from genlab.errors import UsageError
+
+    if not args.names:
+        raise UsageError(
+            "genlab data fetch needs the name of a data set: genlab data list has them"
+        )
+    files = [path for name in args.names for path in fetch(name, args.to)]
+    if args.json:
+        print(json.dumps([str(path) for path in files], indent=2))
+    else:
+        for path in files:
+            print(path)
+    return 0
+
+
 def _line(status) -> str:
     shape = "x".join(map(str, status.shape))
     if not status.files:
-        return f"{status.name:<18} {shape:<8}  inside the package"
-    files = [
-        f"{f.name} {f.state}" + ("" if f.path else f" (from {f.origin})") for f in status.files
-    ]
-    return f"{status.name:<18} {shape:<8}  {'; '.join(files)}"
+        return f"{status.name:<19} {shape:<8}  inside the package"
+    files = "; ".join(f"{f.name} {f.state}" for f in status.files)
+    sources = dict.fromkeys(f.origin for f in status.files if f.path is None)
+    origin = f" (from {', '.join(sources)})" if sources else ""
+    return f"{status.name:<19} {shape:<8}  {files}{origin}"

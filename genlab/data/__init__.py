@@ -10,12 +10,14 @@
 | ``preprocess`` | ``Threshold``, ``Bernoulli``, ``AsIs``, ``Levels``, ``Standardise`` |
 | ``files``, ``readers`` | finding and verifying files; idx, packed .npz and text |
 | ``matlab`` | numeric arrays of a MATLAB 5 file |
+| ``fetch`` | getting them from their public source, when asked to |
 | ``check`` | which files a set needs, and whether they are here |
 | ``fingerprint`` | one checksum of the numbers a split delivers |
 """
 
 from genlab.data.arrays import ArrayData, ArrayDataset
 from genlab.data.check import FileStatus, SetStatus, State, built_in_sets, set_status
+from genlab.data.fetch import fetch
 from genlab.data.fingerprint import fingerprint
 from genlab.data.preprocess import AsIs, Bernoulli, Levels, Preprocess, Standardise, Threshold
 from genlab.data.sets import (
@@ -58,6 +60,7 @@ __all__ = [
     "debd",
     "digits",
     "fashion_mnist",
+    "fetch",
     "fingerprint",
     "heartbeat",
     "image_folder",

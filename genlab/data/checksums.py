@@ -4,6 +4,9 @@ from __future__ import annotations
 
 _SUMS = """
 e8f506ef608196c8e1894acd95621ff249c1b0d0ffc1956041b45320e4522216  binarized_mnist/binarized_mnist.npz
+ad693b29f94c14277b095f5238ddefbbdaaae0939789dd2f4f0205278cee3e4d  binarized_mnist/binarized_mnist_train.amat
+1de3d397c40fe8eeb33dafd4099a1f665ec01e96d9be234aaeeac8a34930e2e2  binarized_mnist/binarized_mnist_valid.amat
+e6687bfea3f820c174f33b7865140b2a2dd2930ef786f35d45795fc193b5ab2c  binarized_mnist/binarized_mnist_test.amat
 bf807d5f28fe29cd7f3db6da286043ac175c6401660913e8e7f66346ede22f65  caltech101_silhouettes/caltech101_silhouettes_28.npz
 eb6735e8d84b1850fabc5590124aab1755e90c9fd28123585324398405e1e42a  caltech101_silhouettes/caltech101_silhouettes_28_split1.mat
 a93230d2ccb6adc7abe7824a798db957cf9fc08fe2aa3a1b7a4135953347d295  cifar10_subset/cifar10_subset.npz
@@ -30,14 +33,15 @@ f09365238fde6afbfb815c9c630c83fbd0ea620256a351b48dcc98e076964b0c  nade_uci/adult
 SHA256 = {name: digest for digest, name in map(str.split, _SUMS.strip().splitlines())}
 
 ORIGINS = {
-    "mnist": "MNIST, yann.lecun.com/exdb/mnist",
-    "fashion_mnist": "Fashion-MNIST, github.com/zalandoresearch/fashion-mnist",
-    "binarized_mnist": "binarized MNIST of H. Larochelle, packed with np.packbits",
-    "caltech101_silhouettes": "people.cs.umass.edu/~marlin/data.shtml",
-    "cifar-10-batches-bin": "CIFAR-10 binary version, cs.toronto.edu/~kriz/cifar.html",
+    "mnist": "MNIST, yann.lecun.com/exdb/mnist; genlab data fetch mnist",
+    "fashion_mnist": "github.com/zalandoresearch/fashion-mnist; genlab data fetch fashion_mnist",
+    "binarized_mnist": "binarized MNIST of H. Larochelle; genlab data fetch mnist_binary",
+    "caltech101_silhouettes": "people.cs.umass.edu/~marlin/data.shtml; "
+    "genlab data fetch caltech_silhouettes",
+    "cifar-10-batches-bin": "cs.toronto.edu/~kriz/cifar.html, binary version; genlab data fetch cifar10",
     "cifar10_subset": "genlab's own choice of CIFAR-10 pictures; data=cifar10 has all of them",
     "omniglot": "genlab's own area average of github.com/brendenlake/omniglot",
-    "debd": "github.com/arranger1044/DEBD, folder datasets",
+    "debd": "github.com/arranger1044/DEBD, folder datasets; genlab data fetch debd/NAME",
     "nade_uci": "the NADE and MADE sets of H. Larochelle, packed with np.packbits",
 }
 

@@ -1,4 +1,4 @@
-"""Finding a data file, and making sure that it is the published one. Nothing is ever downloaded.
+"""Finding a data file, and making sure that it is the published one. Nothing is downloaded here.
 
 A file is looked for in $GENLAB_DATA, in ``data/`` of the current directory and of the checkout, and in
 the user's cache folder, in that order.
@@ -30,6 +30,11 @@ def folders() -> list[Path]:
 def cache() -> Path:
     """The folder for what genlab can make anew: genlab below $XDG_CACHE_HOME, or below ~/.cache."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "genlab"
+
+
+def destination() -> Path:
+    """Where files are put that are fetched: $GENLAB_DATA, else the user's cache folder."""
+    return folders()[0 if os.environ.get("GENLAB_DATA") else -1]
 
 
 def find(name: str) -> Path | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
-from genlab.data.files import verified
-from genlab.data.readers import read_idx, read_npz, read_packed
+from genlab.data.files import find, verified
+from genlab.data.readers import read_bits, read_idx, read_npz, read_packed
 from genlab.data.source import Arrays, Source
 
 DIGITS_ROWS = {"train": slice(0, 1300), "val": slice(1300, 1500), "test": slice(1500, 1797)}
@@ -65,19 +66,28 @@ class IdxImages(Source):
 class BinarizedMnist(Source):
     """MNIST's 28×28 pixels drawn once as Bernoulli with mean intensity / 255: 50,000/10,000/10,000.
 
-    The test rows are in class order: take every k-th of them, never the first N.
+    One packed file, or the three text files in circulation. The test rows are in class order: take every
+    k-th of them, never the first N.
     Source: R. Salakhutdinov, I. Murray, On the quantitative analysis of deep belief networks, ICML 2008;
     files by H. Larochelle (NADE, AISTATS 2011).
     """
 
-    FILE = "binarized_mnist/binarized_mnist.npz"
+    PACKED = "binarized_mnist/binarized_mnist.npz"
+    TEXT: ClassVar = {
+        split: f"binarized_mnist/binarized_mnist_{name}.amat"
+        for split, name in (("train", "train"), ("val", "valid"), ("test", "test"))
+    }
 
     def __init__(self) -> None:
         super().__init__("mnist", (1, 28, 28), levels=2)
 
     def files(self) -> tuple[str, ...]:
-        return (self.FILE,)
+        text = tuple(self.TEXT.values())
+        return text if find(self.PACKED) is None and find(text[0]) else (self.PACKED,)
 
     def read(self, split: str) -> Arrays:
-        bits = read_packed(verified(self.FILE), "valid" if split == "val" else split)
+        if self.PACKED in self.files():
+            bits = read_packed(verified(self.PACKED), "valid" if split == "val" else split)
+        else:
+            bits = read_bits(verified(self.TEXT[split]), 784)
         return Arrays(bits.reshape(-1, 1, 28, 28))

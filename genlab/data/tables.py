@@ -7,6 +7,7 @@ estimation and the restricted Boltzmann forest, Neural Computation 2010 (NADE).
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from genlab.contracts import DataError
 from genlab.data.files import find, verified
 from genlab.data.names import check_name
 from genlab.data.readers import read_bits, read_packed
-from genlab.data.source import Arrays, Source
+from genlab.data.source import SPLITS, Arrays, Source
 
 
 class Size(NamedTuple):
@@ -94,18 +95,26 @@ class DebdTable(Table):
         check_name("DEBD set", name, DEBD)
         super().__init__("debd", name, DEBD[name])
 
+    @property
+    def text(self) -> tuple[str, ...]:
+        """The names of the text files, in the order of the splits."""
+        return tuple(self.text_of(split) for split in SPLITS)
+
+    def text_of(self, split: str) -> str:
+        return f"debd/{self.name}/{self.name}.{'valid' if split == 'val' else split}.data"
+
     def files(self) -> tuple[str, ...]:
-        text = tuple(self._text(split) for split in ("train", "val", "test"))
+        text = self.text
         return text if find(self.packed) is None and find(text[0]) else (self.packed,)
 
     def read(self, split: str) -> Arrays:
         if self.packed in self.files():
             return super().read(split)
-        file = self._text(split)
-        return self.checked(read_bits(verified(file), self.size.variables), split, file)
+        return self.read_text(split, verified(self.text_of(split)))
 
-    def _text(self, split: str) -> str:
-        return f"debd/{self.name}/{self.name}.{'valid' if split == 'val' else split}.data"
+    def read_text(self, split: str, path: Path) -> Arrays:
+        """A split from a text file. Raises DataError where it is not as published."""
+        return self.checked(read_bits(path, self.size.variables), split, self.text_of(split))
 
 
 class NadeTable(Table):
