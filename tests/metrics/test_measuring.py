@@ -210,6 +210,8 @@ def test_training_refuses_bad_metrics_before_it_begins(tmp_path, monkeypatch, ca
     monkeypatch.chdir(tmp_path)
     assert main(["train", "metric=c2st", "metric.c2st.epochs=0"]) == 2
     assert main(["train", "metric=c2st", "samples=few"]) == 2
+    assert main(["train", "metric=c2st", "samples=250"]) == 2
+    assert "the val split has 200 data" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
