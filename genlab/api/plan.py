@@ -17,6 +17,7 @@ from genlab.contracts import (
     UnsupportedData,
     UsageError,
 )
+from genlab.metrics import SampleMetric, how_many
 from genlab.plugins import options
 from genlab.runs import digest
 from genlab.training import TrainerSettings, resolve_stages
@@ -60,14 +61,28 @@ class Plan:
         self.data: DataModule = build(config["data"], where="data")
         self.model = build_model(config["model"], self.data.spec, self.seed)
         self.stages = self._stages(config)
-        build_metrics(self.metrics, self.seed)
         if self.splits:
             build(config["likelihood"], self.model, where="likelihood")
+        if self.metrics:
+            self._check_samples(build_metrics(self.metrics, self.seed))
 
     def _stages(self, config: Mapping[str, Any]) -> list[Stage]:
         node = config.get("optimizer")
         optimizer = None if node is None else build(node, where="optimizer")
         return resolve_stages(self.model, config.get("stages") or {}, optimizer)
+
+    def _check_samples(self, metrics: Sequence[SampleMetric]) -> None:
+        """Raise UsageError where there cannot be so many samples; the only reason to read data here."""
+        self.data.prepare_data()
+        self.data.setup("test")
+        for split in self.splits:
+            if split != "train":
+                how_many(self.data, split, self.samples, metrics)
+
+    @property
+    def samples(self) -> int | None:
+        """How many samples metrics compare; None for as many as there are data."""
+        return self.composed.resolved.get("samples")
 
     @property
     def metrics(self) -> dict[str, Any]:

@@ -124,7 +124,7 @@ class Session:
         """Sample quality, once every process has no more to do: rank 0 alone works on it."""
         for split in plan.splits if plan.metrics else ():
             if split != "train":
-                run.measure(plan.metrics, split, n=plan.composed.resolved.get("samples"))
+                run.measure(plan.metrics, split, n=plan.samples)
 
     def _train(self) -> Plan:
         """Fit the plan, or the best of its candidates; the plan whose weights the run now holds."""

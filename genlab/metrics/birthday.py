@@ -60,8 +60,11 @@ def close_pairs(x: Tensor, threshold: float) -> int:
 
 
 def _later(x: Tensor) -> Iterator[Tensor]:
-    """Squared distances (float64) of rows to the later ones; to the others they are infinite."""
-    x = x.double()
+    """Squared distances of rows to the later ones; to the others they are infinite.
+
+    In float64, but for bits, whose distances are exact in float32.
+    """
+    x = x if ((x == 0) | (x == 1)).all() else x.double()
     for start in range(0, len(x), ROWS):
         for first, block in squared_distances(x[start : start + ROWS], x[start:]):
             earlier = torch.ones_like(block, dtype=torch.bool).tril_(diagonal=first)

@@ -160,7 +160,10 @@ def _read(path: Path, spec: DataSpec) -> Features | None:
         return None
     try:
         content: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
-        classifier = Classifier(spec.shape, spec.classes)
+        with scope(
+            "features"
+        ):  # first weights, soon replaced, are no reason to touch a random state
+            classifier = Classifier(spec.shape, spec.classes)
         classifier.load_state_dict(content["state"])
         return Penultimate(classifier, float(content["accuracy"]))
     except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:

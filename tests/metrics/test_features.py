@@ -41,7 +41,9 @@ def test_a_network_is_trained_once_and_kept(folder, monkeypatch):
     (file,) = folder.iterdir()
     x = digits().dataset("test")[torch.arange(50)].x
     monkeypatch.setattr(features, "train", lambda data: pytest.fail("trained again"))
+    state = torch.get_rng_state()
     second = features_for(digits())
+    assert torch.equal(torch.get_rng_state(), state)
     assert first.name == second.name
     assert first.accuracy == second.accuracy
     assert torch.equal(first.of(x), second.of(x))

@@ -210,6 +210,8 @@ def test_training_refuses_bad_metrics_before_it_begins(tmp_path, monkeypatch, ca
     monkeypatch.chdir(tmp_path)
     assert main(["train", "metric=c2st", "metric.c2st.epochs=0"]) == 2
     assert main(["train", "metric=c2st", "samples=few"]) == 2
+    assert main(["train", "metric=c2st", "samples=250"]) == 2
+    assert "the val split has 200 data" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -248,3 +250,16 @@ def test_a_damaged_file_is_named(run):
     sections, (problem,) = quality.compare([run])
     assert not sections
     assert "is unreadable: KeyError" in problem
+
+
+def test_other_processes_leave_it_to_the_first(run, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    assert genlab.open(run).measure({"f": {"_target_": "genlab.metrics.Frechet"}}, n=40) == []
+    assert not (run / "metrics").exists()
+
+
+def test_numbers_that_are_not_finite_are_none(run, monkeypatch):
+    monkeypatch.setattr(Frechet, "between", lambda *sets: {"distance": float("nan")})
+    (found,) = genlab.open(run).measure({"f": {"_target_": "genlab.metrics.Frechet"}}, n=40)
+    assert found["values"] == {"distance": None}
+    assert main(["compare", str(run)]) == 0, "a dash in the table"
