@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 from functools import partial
@@ -346,7 +347,8 @@ def test_networks_are_evaluated_in_full_precision_under_autocast(plane):
     x = torch.randn(8, 2, generator=generator("x"))
     with torch.autocast("cpu", dtype=torch.bfloat16):
         mixed = nats(plane, x, solver="rk4", steps=10)
-    assert torch.equal(mixed, nats(plane, x, solver="rk4", steps=10))
+    double = nats(copy.deepcopy(plane).double(), x.double(), solver="rk4", steps=10)
+    torch.testing.assert_close(mixed, double, atol=1e-4, rtol=0)
 
 
 LEVELS = DataSpec("corners", "5 levels", (1, 2, 2), Support.LEVELS, 5)
@@ -370,12 +372,12 @@ def independent():
 def test_the_flow_starts_at_the_independent_model(independent):
     """exp(nats) has no bias, so log p is below in the mean over draws, and the sum over all data is one."""
     model, states, log_p = independent
-    flow, p = ProbabilityFlow(model, solver="rk4", steps=25), log_p.exp()
-    runs = torch.stack([flow(states, generator=generator("runs", r)).nats for r in range(6)])
-    assert runs.exp().mean(0).sum().item() == pytest.approx(1, abs=0.01)
-    assert -0.05 < ((runs - log_p) @ p).mean().item() < 0.01
-    combined = runs.logsumexp(0) - math.log(6)
-    assert ((combined - log_p).abs() @ p).item() < 0.03
+    flow, p = ProbabilityFlow(model, solver="rk4", steps=50), log_p.exp()
+    runs = torch.stack([flow(states, generator=generator("runs", r)).nats for r in range(4)])
+    assert runs.exp().mean(0).sum().item() == pytest.approx(1, abs=3e-3)
+    assert -0.01 < ((runs - log_p) @ p).mean().item() < 0.001
+    combined = runs.logsumexp(0) - math.log(4)
+    assert ((combined - log_p).abs() @ p).item() < 0.05
     assert p.max() > 0.01  # far from uniform, 0.0016
 
 
