@@ -271,12 +271,27 @@ def test_interval_covers_the_truth_as_often_as_it_says():
     assert 88 <= covered <= 99
 
 
-def test_shared_interval_is_that_of_log_z_with_its_sign_changed():
-    estimator = AnnealedImportance(machine(), chains=2, reverse=False)
+def test_interval_and_bracket_are_those_of_log_z_with_their_signs_changed():
+    estimator = AnnealedImportance(machine(), chains=2)
     estimator.log_z = torch.tensor([[5.0, 5.0], [5.0, 5.0]], dtype=torch.float64)
     estimator.interval = torch.tensor([4.0, 5.5])
-    result = estimator(every_datum(), generator=noise())
-    assert result.shared == pytest.approx((-0.5, 1.0))
+    estimator.reverse_log_z = torch.tensor(5.25)
+    estimator.reverse_exact = torch.tensor(True)
+    for reverse, low in (([5.2, 7.0], -2.0), ([4.0, 4.5], 0.0)):
+        estimator.reverse_interval = torch.tensor(reverse)
+        result = estimator(every_datum(), generator=noise())
+        assert result.shared == pytest.approx((-0.5, 1.0))
+        assert result.bracket is not None
+        assert (result.bracket.low, result.bracket.high) == pytest.approx((low, 1.0))
+
+
+def test_intervals_enclose_what_they_are_intervals_of():
+    estimator = prepared(machine(), BITS, temperatures=5)
+    for interval, value in (
+        (estimator.interval, log_mean_exp(estimator.log_z.flatten())),
+        (estimator.reverse_interval, estimator.reverse_log_z),
+    ):
+        assert interval[0] < value < interval[1]
 
 
 # ----------------------------------------------------------------------------------------------- settings
