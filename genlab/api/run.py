@@ -107,7 +107,7 @@ class Run:
         chosen: TrainerSettings = settings or build(self.config["trainer"], where="trainer")
         estimator: Likelihood = build(node, self.model, where="likelihood")
         noise: int = self.record["seed"] if seed is None else seed
-        question = Question(split, estimator, noise)
+        question = Question(split, estimator, noise, chosen.precision)
         start = time.monotonic()
 
         def write(scored: Scored) -> None:

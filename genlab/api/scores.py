@@ -20,16 +20,18 @@ from genlab.sampling import BLOCK
 
 @dataclass(frozen=True)
 class Question:
-    """What was asked of a run: which split, by which likelihood, with which seed."""
+    """What was asked of a run: which split, by which likelihood, with which seed, in which precision."""
 
     split: str
     likelihood: Likelihood
     seed: int
+    precision: str
 
     @property
     def settings(self) -> dict[str, Any]:
         of = self.likelihood
-        return {"name": of.name, "parameters": of.settings, "seed": self.seed, "block": BLOCK}
+        noise = {"seed": self.seed, "block": BLOCK}
+        return {"name": of.name, "parameters": of.settings, **noise, "precision": self.precision}
 
     def file(self, run: RunDirectory) -> Path:
         key = digest(self.settings)[:8]
