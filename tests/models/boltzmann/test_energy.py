@@ -56,6 +56,14 @@ def test_log_weights_come_in_the_order_of_codes():
     assert torch.equal(states.codes_to_bits(torch.arange(2**9), 9), table(9))
 
 
+def test_units_that_are_almost_always_on_lose_no_digits():
+    """exp(−21) of each unit is 100 times what may be lost."""
+    machine = random_machine(9, 6)
+    machine.visible += 21
+    machine.hidden += 21
+    assert machine.log_z() == pytest.approx(float(joint(machine).flatten().logsumexp(0)), abs=1e-10)
+
+
 def test_strong_weights_neither_overflow_nor_lose_digits():
     machine = random_machine(12, 6, scale=300.0)
     assert machine.log_z() == pytest.approx(float(joint(machine).flatten().logsumexp(0)), rel=1e-12)
