@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
+
 from genlab import randomness
 from genlab.api.quality import build_metrics
 from genlab.components import build, check, coerce
@@ -118,13 +120,14 @@ def build_model(node: Mapping[str, Any], spec: DataSpec, seed: int) -> Generativ
 
 
 def _alternatives(node: Mapping[str, Any]) -> str:
-    """Data configurations that this model can be built for."""
+    """Data configurations that this model can be built for, tried without memory for its weights."""
     found = []
     for option in options("data"):
         try:
-            data = build(compose([f"data={option.name}"]).resolved["data"], where="data")
-            build(node, data.spec, where="model")
-        except UsageError:
+            spec = build(compose([f"data={option.name}"]).resolved["data"], where="data").spec
+            with torch.device("meta"):
+                build(node, spec, where="model")
+        except (UsageError, RuntimeError, TypeError):  # or its first weights follow from numbers
             continue
         found.append(f"data={option.name}")
     return ", ".join(found) or "another model"

@@ -41,6 +41,15 @@ def test_pictures_are_split_by_their_names_alone(many):
     assert all(set(before[split]) <= set(after[split]) for split in SPLITS)
 
 
+def test_equal_names_in_two_folders_are_two_pictures(tmp_path):
+    for k in range(100):
+        put(tmp_path / "a" / f"{k}.png", k)
+        put(tmp_path / "b" / f"{k}.png", k)
+    for split, values in whole(image_folder(str(tmp_path), 4, "grey")).items():
+        assert len(set(values)) < len(values) if split == "train" else len(set(values)) > 1
+        assert sorted(values) != sorted(2 * list(set(values))), "both or none, always"
+
+
 def test_folders_of_classes_are_the_labels(many):
     data = image_folder(str(many), 4, "grey")
     assert (data.spec.classes, data.spec.shape) == (2, (1, 4, 4))

@@ -228,3 +228,16 @@ def test_the_subset_is_called_so():
     assert label.bincount().tolist() == [1000] * 10
     mean = data.dataset("train").values.float().mean((0, 2, 3)) / 255
     assert mean.tolist() == pytest.approx([0.4914, 0.4822, 0.4465], abs=0.01), "red, green, blue"
+
+
+@pytest.mark.usefixtures("any_checksum")
+def test_channels_of_the_subset_come_first_and_rows_go_down(folder):
+    x = np.zeros((2, 32, 32, 3), np.uint8)
+    x[..., 0], x[..., 1] = np.arange(32)[:, None], 7
+    (folder / "cifar10_subset").mkdir()
+    arrays = dict.fromkeys(("train", "valid", "test"), x)
+    arrays |= {f"{s}_labels": np.zeros(2, np.uint8) for s in ("train", "valid", "test")}
+    np.savez(folder / "cifar10_subset" / "cifar10_subset.npz", **arrays)
+    found = cifar10_subset().dataset("val").values
+    assert (found[:, 0] == torch.arange(32)[:, None]).all()
+    assert (found[:, 1] == 7).all()
