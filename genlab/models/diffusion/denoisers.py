@@ -136,5 +136,6 @@ class LevelPrior(nn.Module):
 
     def moments(self, logits: Tensor) -> Moments:
         """Mean and variance over the levels with these logits: (B, *shape, levels)."""
-        mean, square = (logits.softmax(-1) @ self.powers).unbind(-1)
+        with torch.autocast(logits.device.type, enabled=False):  # a variance is a small difference
+            mean, square = (logits.softmax(-1) @ self.powers).unbind(-1)
         return Moments(mean, (square - mean.square()).clamp_min(0))

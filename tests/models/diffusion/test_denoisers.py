@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 import torch
 
@@ -107,3 +109,15 @@ def test_the_dense_network_is_far_from_linear_in_z_from_the_start(size):
     design = torch.cat([z, torch.ones(500, 1)], 1)
     residual = h - design @ torch.linalg.lstsq(design, h).solution
     assert residual.var() / (h - h.mean(0)).var() > 0.1
+
+
+def test_moments_over_many_levels_are_not_those_of_half_precision():
+    """What bfloat16 leaves of x̂ would be 1 / 256, and a bound on 256 levels wrong by tens of nats."""
+    spec = DataSpec("greys", "", (4,), Support.LEVELS, 256)
+    denoiser = Denoiser(spec, network=partial(Dense, hidden=(32,))).eval()
+    z, log_snr = torch.linspace(-1, 1, 4)[None], torch.tensor(12.0)
+    exact = denoiser(z, log_snr)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = denoiser(z, log_snr)
+    torch.testing.assert_close(half.mean, exact.mean, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(half.variance, exact.variance, atol=1e-6, rtol=1e-5)
