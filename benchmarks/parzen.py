@@ -7,10 +7,10 @@ a single leaf within 1e-3 nats for every row, and less than 2 GiB of memory for 
 
 10,000 training images of MNIST are the samples, 10,000 test images are scored, σ = 0.17, on one thread.
 scikit-learn takes some of the test images in turns with genlab, and its time is multiplied up, as each row
-costs it the same. It is timed twice. As it comes, it walks down a tree: in 784 dimensions no branch can be
-left out, and its sums are wrong, as it takes bounds near one off sums near e^-500. With one leaf
-it sums over all samples and is right. Where GENLAB_DATA is not set, clusters of the same shape stand in
-for MNIST.
+costs it the same. Times are processor seconds, the least of TURNS. As it comes, KernelDensity walks down a
+tree: in 784 dimensions no branch can be left out, and its sums are wrong, as it takes bounds near one off
+sums near e^-500. With one leaf it sums over all samples and is right; its time is shown as well. Where
+GENLAB_DATA is not set, clusters of the same shape stand in for MNIST.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import os
 import resource
 import time
 from collections.abc import Callable
-from statistics import median
 
 import genlab  # noqa: F401  (sets OMP_WAIT_POLICY before torch is imported)
 
@@ -38,8 +37,8 @@ WITHIN = 1e-3  # nats
 GIB = 2.0
 SIGMA = 0.17
 N = 10_000
-ROWS = 40  # of the test images, for scikit-learn, in each of TURNS
-TURNS = 3
+ROWS = 25  # of the test images, for scikit-learn, in each of TURNS
+TURNS = 6
 
 
 def images() -> tuple[Tensor, Tensor]:
@@ -56,9 +55,10 @@ def images() -> tuple[Tensor, Tensor]:
 
 
 def seconds(work: Callable[[], np.ndarray]) -> tuple[float, np.ndarray]:
-    start = time.perf_counter()
+    """Of the processor: other work on the machine does not count."""
+    start = time.process_time()
     values = work()
-    return time.perf_counter() - start, values
+    return time.process_time() - start, values
 
 
 def main() -> int:
@@ -86,15 +86,15 @@ def main() -> int:
 
 def report(mean: float, times: dict[str, list[float]], errors: dict[str, list[float]]) -> int:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    ours = median(times["genlab"])
+    ours = min(times["genlab"])
     print(f"{mean:.2f} nats on average; peak memory {peak:.2f} GiB, both libraries together")
     lines = [
-        [name, f"{median(spent):.1f}", f"{median(spent) / ours:.0f}", error(errors.get(name))]
+        [name, f"{min(spent):.1f}", f"{min(spent) / ours:.0f}", error(errors.get(name))]
         for name, spent in times.items()
     ]
-    table(["seconds for 10,000 rows", "", "ratio", "differs by (nats)"], lines)
+    table(["processor seconds for 10,000 rows", "", "ratio", "differs by (nats)"], lines)
     met = (
-        median(times["scikit-learn"]) >= REQUIRED * ours
+        min(times["scikit-learn"]) >= REQUIRED * ours
         and max(errors["scikit-learn, one leaf"]) <= WITHIN
         and peak < GIB
     )

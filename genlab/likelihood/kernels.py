@@ -74,24 +74,19 @@ class _ByDistance(Kernel):
     def log_norm(self, width: float) -> float: ...
 
     def log_mixture(self, x: Tensor, widths: Sequence[float]) -> Tensor:
-        sums = torch.cat([self._sums(block, widths) for block in x.split(BLOCK)], dim=1)
+        rates = [self.rate(width) for width in widths]
+        sums = torch.full((len(widths), len(x)), -math.inf, dtype=torch.float64, device=x.device)
+        for s, s2 in zip(self.samples.split(COLUMNS), self.squares.split(COLUMNS), strict=True):
+            for block, total in zip(x.split(BLOCK), sums.split(BLOCK, dim=1), strict=True):
+                total.copy_(torch.logaddexp(total, self._sums(block, s, s2, rates)))
         norm = [self.log_norm(width) - math.log(len(self.samples)) for width in widths]
         return sums + sums.new_tensor(norm)[:, None]
 
-    def _sums(self, x: Tensor, widths: Sequence[float]) -> Tensor:
-        """(W, B) log of the sum over samples, without the constants."""
-        sums = torch.full((len(widths), len(x)), -math.inf, dtype=torch.float64, device=x.device)
-        squares, x = _squares(x)[:, None], x.to(self.precision)
-        for s, s2 in zip(self.samples.split(COLUMNS), self.squares.split(COLUMNS), strict=True):
-            distance = (squares + s2).sub_(products(x, s), alpha=2)
-            nearest = distance.amin(
-                1, keepdim=True
-            )  # the largest term of each sum, for every width
-            distance -= nearest
-            for total, rate in zip(sums, map(self.rate, widths), strict=True):
-                part = (distance * -rate).exp_().sum(1).log_().sub_(nearest[:, 0], alpha=rate)
-                total.copy_(torch.logaddexp(total, part))
-        return sums
+    def _sums(self, x: Tensor, s: Tensor, squares: Tensor, rates: Sequence[float]) -> Tensor:
+        """(W, B) log of the sum over samples s: (n, D) with their squares: (n,), without the constants."""
+        xs = products(x.to(self.precision), s)
+        distance = (_squares(x)[:, None] + squares).sub_(xs, alpha=2)
+        return torch.stack([log_sum(distance * -rate) for rate in rates])
 
 
 def _squares(x: Tensor) -> Tensor:
@@ -148,13 +143,23 @@ class LevelCells(Kernel):
         sums = torch.full((len(x),), -math.inf, dtype=torch.float64, device=x.device)
         for samples in self.samples.split(max(1, ENTRIES // (x.shape[1] * u.shape[1]))):
             features = v[samples].flatten(1)
-            parts = [products(u[b].flatten(1), features).logsumexp(1) for b in x.split(BLOCK)]
+            parts = [log_sum(products(u[b].flatten(1), features)) for b in x.split(BLOCK)]
             sums = torch.logaddexp(sums, torch.cat(parts))
         return sums
 
     def _level(self, x: Tensor) -> Tensor:
         steps = (x * (self.levels - 1)).nan_to_num().round()
         return steps.clamp(0, self.levels - 1).long()
+
+
+def log_sum(terms: Tensor) -> Tensor:
+    """(B,) log Σ_i exp of terms: (B, n), which are overwritten.
+
+    As torch.logsumexp, up to 30 times as fast where most terms are nothing beside the largest: exp is slow
+    where it underflows, so that those stop at e^-700 of it.
+    """
+    largest = terms.amax(1, keepdim=True)
+    return terms.sub_(largest).clamp_(min=-700).exp_().sum(1).log_().add_(largest[:, 0])
 
 
 def log_cells(levels: int, width: float) -> Tensor:

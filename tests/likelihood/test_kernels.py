@@ -11,12 +11,14 @@ import torch
 from scipy.special import log_ndtr
 from sklearn.neighbors import KernelDensity
 
+from genlab.likelihood import kernels
 from genlab.likelihood.kernels import (
     BitFlip,
     Gaussian,
     LevelCells,
     kernel_for,
     log_cells,
+    log_sum,
     low_rank,
 )
 from tests.likelihood.memory import bits, greys, random, reals
@@ -89,7 +91,9 @@ def test_low_rank_of_what_has_none_is_exact():
     assert torch.equal(u @ v.T, table)
 
 
-def test_level_cells_against_a_table_looked_up():
+def test_level_cells_against_a_table_looked_up(monkeypatch):
+    """In several blocks of samples and of rows."""
+    monkeypatch.setattr(kernels, "ENTRIES", 100 * 50 * 5)
     s, x = random(3, 300, greys(50, 256)), random(4, 70, greys(50, 256))
     table = log_cells(256, 0.2 * 255)
     each = table[(x * 255).round().long()[:, None], (s * 255).round().long()].sum(2)
@@ -125,6 +129,11 @@ def test_gaussian_is_the_one_of_scikit_learn(size):
         theirs = KernelDensity(bandwidth=width, leaf_size=300).fit(s.double().numpy())
         expected = theirs.score_samples(x.double().numpy())
         assert np.abs(ours.numpy() - expected).max() < 1e-9
+
+
+def test_log_sum_of_terms_that_would_underflow():
+    terms = torch.tensor([[-2000.0, -2001, -9000, -2000.5]], dtype=torch.float64)
+    assert torch.equal(log_sum(terms.clone()), terms.logsumexp(1))
 
 
 @pytest.mark.parametrize("spec", [bits(3), greys(3, 5), reals(3)], ids=lambda s: s.name)
