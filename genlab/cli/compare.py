@@ -4,8 +4,8 @@
   genlab compare runs/* --format md
 
 Runs share a group if they were scored on the same data and split and their numbers are of the same kind:
-a bound is never ranked against an exact value. Where metrics of sample quality were computed, the table
-shows them below, by data, number of samples and features.
+a bound is never ranked against an exact value. Metrics of sample quality follow, by data, number of samples
+and features; not in CSV, where their columns would not fit.
 """
 
 from __future__ import annotations
@@ -40,7 +40,5 @@ def run(args: argparse.Namespace) -> int:
     if not groups and not sections and args.format == "table":
         print(f"no {args.split} scores: genlab evaluate RUN --split {args.split} makes them")
     else:
-        print(tables.WRITERS[args.format](groups), end="")
-    if args.format == "table":
-        print(quality.as_table(sections), end="")
+        print(tables.WRITERS[args.format](groups, sections), end="")
     return 0

@@ -6,9 +6,8 @@ number of samples and in the same features. Needs no torch.
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,6 +81,15 @@ class Section:
 
         return sorted(self.rows[REFERENCE], key=position)
 
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: a row has a list of numbers with the names of their metrics."""
+        about = {name: value for name, value in self.__dict__.items() if name != "rows"}
+        rows = [
+            {"run": run, "values": [_named(column, value) for column, value in values.items()]}
+            for run, values in self.rows.items()
+        ]
+        return about | {"rows": rows}
+
     def heading(self, column: Column) -> str:
         """The title of a column, with the parameters where one metric was computed with several."""
         name, parameters, key = column
@@ -90,6 +98,11 @@ class Section:
         if len(others) == 1:
             return title
         return f"{title} " + " ".join(f"{k}={v}" for k, v in json.loads(parameters).items())
+
+
+def _named(column: Column, value: float | None) -> dict[str, Any]:
+    metric, parameters, key = column
+    return {"metric": metric, "parameters": json.loads(parameters), "key": key, "value": value}
 
 
 def read_quality(run: RunDirectory) -> tuple[list[dict[str, Any]], list[str]]:
@@ -142,27 +155,6 @@ def _section(sections: dict[tuple[Any, ...], Section], quality: Mapping[str, Any
     # data of one name may still differ (somebody's own file): then they are not the same data
     key = (*about, data.get("sha256"))
     return sections.setdefault(key, Section(*about, features.get("accuracy")))
-
-
-def as_table(sections: Sequence[Section]) -> str:
-    """For a terminal; as wide as it needs to be where the output is not one."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    file = io.StringIO()
-    own = Console()
-    console = Console(file=file, width=own.width if own.is_terminal else 200, highlight=False)
-    for section in sections:
-        table = Table(title=Text(section.title), title_justify="left")
-        table.add_column("run", overflow="fold")
-        for column in section.columns:
-            table.add_column(section.heading(column), justify="right", overflow="fold")
-        for run, numbers in section.rows.items():
-            cells = [number(numbers.get(column)) for column in section.columns]
-            table.add_row(Text(run), *(Text(cell) for cell in cells))
-        console.print(table)
-    return file.getvalue()
 
 
 def number(value: float | None) -> str:

@@ -8,14 +8,67 @@ import io
 import json
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader
 
+from genlab.gallery.quality import Section
+from genlab.gallery.quality import number as quality_number
 from genlab.gallery.scores import Group, Row
 from genlab.gallery.words import SIGNS
 
 HEADER = ("model", "NLL (nats)", "bits/dim", "method", "parameters", "run")
 NUMERIC = ("NLL (nats)", "bits/dim", "parameters")
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One table in words. keys: what each cell is sorted by; sorted_by: the column it comes sorted by.
+
+    numeric: the columns that hold numbers. notes: lines below it.
+    """
+
+    title: str
+    explanation: str
+    header: Sequence[str]
+    numeric: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    keys: Sequence[Sequence[float | str]]
+    notes: Sequence[str]
+    sorted_by: str = ""
+
+
+def sheets(groups: Sequence[Group], sections: Sequence[Section]) -> list[Sheet]:
+    """Likelihoods first, then sample quality."""
+    return [*map(_of_group, groups), *map(_of_section, sections)]
+
+
+def _of_group(group: Group) -> Sheet:
+    return Sheet(
+        group.title,
+        group.explanation,
+        HEADER,
+        NUMERIC,
+        [cells(row, group) for row in group.rows],
+        [_keys(row, group) for row in group.rows],
+        notes(group),
+        "NLL (nats)",
+    )
+
+
+def _of_section(section: Section) -> Sheet:
+    """The reference row comes first: what data themselves would get."""
+    header = [section.heading(column) for column in section.columns]
+    values = [(run, [row.get(c) for c in section.columns]) for run, row in section.rows.items()]
+    return Sheet(
+        section.title,
+        "Samples against data. The first row has training data in the place of samples.",
+        ["run", *header],
+        header,
+        [[run, *map(quality_number, row)] for run, row in values],
+        [[run, *map(_or_last, row)] for run, row in values],
+        [],
+    )
 
 
 def cells(row: Row, group: Group) -> tuple[str, ...]:
@@ -28,6 +81,16 @@ def cells(row: Row, group: Group) -> tuple[str, ...]:
     method = f"{row.reason}; {method}" if row.nll is None else method
     parameters = "" if row.parameters is None else f"{row.parameters:,}"
     return row.model, number, bits, method, parameters, row.run
+
+
+def _keys(row: Row, group: Group) -> list[float | str]:
+    nll, bits, parameters = map(_or_last, (row.nll, row.bits_per_dim, row.parameters))
+    return [row.model, nll, bits, cells(row, group)[3], parameters, row.run]
+
+
+def _or_last(number: float | None) -> float:
+    """Numbers that are missing come last."""
+    return math.inf if number is None else number
 
 
 def _between(row: Row) -> str:
@@ -50,7 +113,7 @@ def notes(group: Group) -> list[str]:
     return lines
 
 
-def as_table(groups: Sequence[Group]) -> str:
+def as_table(groups: Sequence[Group], sections: Sequence[Section]) -> str:
     """For a terminal; as wide as it needs to be where the output is not one."""
     from rich.console import Console
     from rich.table import Table
@@ -58,27 +121,28 @@ def as_table(groups: Sequence[Group]) -> str:
 
     file = io.StringIO()
     own = Console()
-    console = Console(file=file, width=own.width if own.is_terminal else 160, highlight=False)
-    for group in groups:
-        caption = Text("\n".join(notes(group))) if notes(group) else None
-        table = Table(title=Text(group.title), caption=caption)
+    console = Console(file=file, width=own.width if own.is_terminal else 200, highlight=False)
+    for sheet in sheets(groups, sections):
+        caption = Text("\n".join(sheet.notes)) if sheet.notes else None
+        table = Table(title=Text(sheet.title), caption=caption)
         table.title_justify = table.caption_justify = "left"
-        for name in HEADER:
-            justify = "right" if name in NUMERIC else "left"
+        for name in sheet.header:
+            justify = "right" if name in sheet.numeric else "left"
             table.add_column(name, justify=justify, overflow="fold")
-        for row in group.rows:
-            table.add_row(*(Text(cell) for cell in cells(row, group)))
+        for row in sheet.rows:
+            table.add_row(*map(Text, row))
         console.print(table)
     return file.getvalue()
 
 
-def as_markdown(groups: Sequence[Group]) -> str:
+def as_markdown(groups: Sequence[Group], sections: Sequence[Section]) -> str:
     parts = []
-    for group in groups:
-        lines = [f"**{_plain(group.title)}**", "", _line(HEADER)]
-        lines.append("|---|--:|--:|---|--:|---|")
-        lines += [_line(cells(row, group)) for row in group.rows]
-        for note in notes(group):
+    for sheet in sheets(groups, sections):
+        lines = [f"**{_plain(sheet.title)}**", "", _line(sheet.header)]
+        rules = ("--:" if name in sheet.numeric else "---" for name in sheet.header)
+        lines.append("|" + "|".join(rules) + "|")
+        lines += [_line(row) for row in sheet.rows]
+        for note in sheet.notes:
             lines += ["", f"*{_plain(note)}*"]
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
@@ -94,12 +158,14 @@ def _plain(text: str) -> str:
     return "".join(f"\\{c}" if c in "|*_`[]\\" else c for c in flat)
 
 
-def as_json(groups: Sequence[Group]) -> str:
-    return json.dumps([dataclasses.asdict(group) for group in groups], indent=2) + "\n"
+def as_json(groups: Sequence[Group], sections: Sequence[Section]) -> str:
+    scores = [dataclasses.asdict(group) for group in groups]
+    quality = [section.as_dict() for section in sections]
+    return json.dumps({"scores": scores, "quality": quality}, indent=2) + "\n"
 
 
-def as_csv(groups: Sequence[Group]) -> str:
-    """One line per score, its group in the first columns."""
+def as_csv(groups: Sequence[Group], sections: Sequence[Section]) -> str:
+    """One line per score, its group in the first columns. Sample quality has other columns: see JSON."""
     file = io.StringIO()
     group_names = [f.name for f in dataclasses.fields(Group) if f.name != "rows"]
     row_names = [f.name for f in dataclasses.fields(Row)]
@@ -111,24 +177,14 @@ def as_csv(groups: Sequence[Group]) -> str:
     return file.getvalue()
 
 
-def as_html(groups: Sequence[Group]) -> str:
-    """A page of its own."""
+def as_html(groups: Sequence[Group], sections: Sequence[Section]) -> str:
+    """A page of its own, whose tables can be sorted."""
     loader = PackageLoader("genlab.gallery")
     templates = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    template = templates.get_template("compare.html")
-    about = {"header": HEADER, "numeric": NUMERIC, "cells": cells, "keys": sort_keys}
-    return template.render(groups=groups, notes=notes, **about) + "\n"
+    return templates.get_template("compare.html").render(sheets=sheets(groups, sections)) + "\n"
 
 
-def sort_keys(row: Row, group: Group) -> tuple[float | str, ...]:
-    """What a page sorts each cell by, in the order of HEADER; numbers that are missing come last."""
-    last = math.inf
-    numbers = [last if n is None else n for n in (row.nll, row.bits_per_dim, row.parameters)]
-    nll, bits, parameters = numbers
-    return row.model, nll, bits, cells(row, group)[3], parameters, row.run
-
-
-WRITERS: dict[str, Callable[[Sequence[Group]], str]] = {
+WRITERS: dict[str, Callable[[Sequence[Group], Sequence[Section]], str]] = {
     "table": as_table,
     "md": as_markdown,
     "json": as_json,
