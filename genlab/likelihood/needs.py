@@ -50,9 +50,7 @@ NEEDS = {
     "ais": Need(lambda m: isinstance(m, HasEnergy), "HasEnergy"),
     "flow": Need(lambda m: isinstance(m, HasVelocity), "HasVelocity"),
     "window": Need(lambda m: True, "samples"),
-    "parzen_density": Need(
-        lambda m: m.spec.support is Support.LEVELS, "grey levels, which its data do not have"
-    ),
+    "parzen_density": Need(lambda m: m.spec.support is Support.LEVELS, "data of grey levels"),
 }
 
 
@@ -62,5 +60,5 @@ def require(name: str, model: GenerativeModel) -> None:
     if need.met(model):
         return
     others = " or ".join(f"likelihood={n}" for n, need in NEEDS.items() if need.met(model))
-    kind = type(model).__name__
-    raise UsageError(f"likelihood={name} needs {need.words}; {kind} lacks it: {others} would work")
+    lacking = f"{type(model).__name__} on {model.spec.name} lacks"
+    raise UsageError(f"likelihood={name} needs {need.words}, which {lacking}: {others} would work")

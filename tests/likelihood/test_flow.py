@@ -477,7 +477,7 @@ def test_settings_out_of_range_are_refused(options):
 
 
 def test_a_model_without_a_velocity_is_refused():
-    with pytest.raises(UsageError, match=r"HasVelocity; MADE lacks it: likelihood=exact"):
+    with pytest.raises(UsageError, match=r"HasVelocity, which MADE on .* lacks: likelihood=exact"):
         ProbabilityFlow(MADE(DataSpec("bits", "", (4,), Support.BINARY)))
 
 

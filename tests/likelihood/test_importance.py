@@ -130,7 +130,7 @@ def test_settings_below_one_are_refused(key):
 
 def test_model_without_weights_is_refused():
     bits = DataSpec("bits", "made up", (4,), Support.BINARY)
-    with pytest.raises(UsageError, match="needs HasImportanceWeights; Factorised lacks it"):
+    with pytest.raises(UsageError, match="needs HasImportanceWeights, which Factorised"):
         ImportanceWeighted(Factorised(bits))
 
 

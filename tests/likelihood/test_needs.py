@@ -22,7 +22,7 @@ def test_a_bound_is_not_called_exact():
 
 
 def test_an_exact_number_needs_no_bound():
-    with pytest.raises(UsageError, match="Factorised lacks it: likelihood=exact"):
+    with pytest.raises(UsageError, match="which Factorised on bits lacks: likelihood=exact"):
         Elbo(Factorised(BITS))
 
 
