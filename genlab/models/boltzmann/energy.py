@@ -95,9 +95,9 @@ class RestrictedBoltzmann(nn.Module):
 
 
 def bernoulli(p: Tensor, generator: Generator | None) -> Tensor:
-    """Bits that are 1 with probability p, by comparing it with 31 random bits.
+    """Bits that are 1 with probability p, by comparing it with 31 random bits; p is overwritten.
 
     They cost less than the 24 of a uniform float, which would be 0, and below any p, once in 2^24 times.
     """
     random = torch.empty(p.shape, dtype=torch.int32, device=p.device).random_(generator=generator)
-    return random.to(p.dtype).lt_(p * 2.0**31)
+    return random.to(p.dtype).lt_(p.mul_(2.0**31))

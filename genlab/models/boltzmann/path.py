@@ -29,8 +29,8 @@ def base_rates(x: Tensor) -> Tensor:
 
 class BaseRatePath(AnnealingPath):
     """With z = Wv + c and log(1 + exp βz) = β max(z, 0) + log(1 + exp(−β|z|)), log f_β is linear in β but
-    for a sum of small terms. A state is v: (n, D), z: (n, H) and the ends of the linear part,
-    (b_0ᵀv, bᵀv + Σ_j max(z_j, 0)): (n, 2) float64.
+    for a sum of small terms. A state is v: (n, D), z and |z|: (n, H) and the linear part at both ends,
+    b_0ᵀv and bᵀv + Σ_j max(z_j, 0): (n,) float64.
 
     A temperature costs two products with W: h from z, v from h, and z anew, which serves the weights at
     both its ends and the next transition.
@@ -41,13 +41,12 @@ class BaseRatePath(AnnealingPath):
     def __init__(self, energy: RestrictedBoltzmann, base: Tensor) -> None:
         self.energy = deepcopy(energy)
         self.weight = self.energy.weight.detach()
-        visible, hidden = energy.biases()
-        self.hidden = hidden.detach()
-        self.ends = torch.stack([base.to(visible), visible.detach()])
-        self.log_z0 = float(F.softplus(base.double()).sum()) + len(hidden) * math.log(2)
+        self.visible, self.hidden = (bias.detach() for bias in energy.biases())
+        self.visible_start = base.to(self.visible)
+        self.log_z0 = float(F.softplus(base.double()).sum()) + len(self.hidden) * math.log(2)
 
     def start(self, n: int, *, generator: Generator) -> State:
-        return self._state(bernoulli(self.ends[0].sigmoid().expand(n, -1), generator))
+        return self._state(bernoulli(self.visible_start.sigmoid().repeat(n, 1), generator))
 
     def end(self, n: int, *, generator: Generator) -> State | None:
         if self.energy.summable is None:
@@ -55,19 +54,19 @@ class BaseRatePath(AnnealingPath):
         return self._state(self.energy.draw(n, generator=generator))
 
     def log_f(self, state: State, beta: float) -> Tensor:
-        _, z, linear = state
-        small = z.abs().mul_(-beta).exp_().log1p_().sum(1)
-        return linear[:, 0].lerp(linear[:, 1], beta) + small
+        _, _, size, first, last = state
+        small = (-beta * size).exp_().add_(1.0).log_().sum(1)  # half the price of log1p; 1 + e ≤ 2
+        return first.lerp(last, beta) + small
 
     def transition(self, state: State, beta: float, *, generator: Generator) -> State:
         """Draws h given v and then v given h, both at beta: reversible for the marginal of v."""
         h = bernoulli((beta * state[1]).sigmoid_(), generator)
-        bias = self.ends[0].lerp(self.ends[1], beta)
+        bias = self.visible_start.lerp(self.visible, beta)
         p = torch.addmm(bias, h, self.weight, alpha=beta).sigmoid_()
         return self._state(bernoulli(p, generator))
 
     def _state(self, v: Tensor) -> State:
         z = torch.addmm(self.hidden, v, self.weight.T)
-        linear = (v @ self.ends.T).double()
-        linear[:, 1] += z.relu().sum(1)
-        return v, z, linear
+        size = z.abs()
+        positive = (z.sum(1) + size.sum(1)) / 2
+        return v, z, size, (v @ self.visible_start).double(), (v @ self.visible + positive).double()

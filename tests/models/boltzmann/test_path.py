@@ -24,7 +24,7 @@ def test_ends_are_the_base_rates_and_the_machine():
     state = path._state(table(5))
     start = path.log_f(state, 0.0)
     assert path.log_z0 == pytest.approx(float(start.logsumexp(0)), abs=1e-7)
-    assert torch.allclose(start - start[0], table(5) @ path.ends[0])
+    assert torch.allclose(start - start[0], table(5) @ path.visible_start)
     assert torch.allclose(path.log_f(state, 1.0), -machine.free_energy(table(5)))
 
 
