@@ -62,7 +62,8 @@ class ImageFolder(Source):
         labels = {picture.label for pictures in self._pictures.values() for picture in pictures}
         classes = 0 if None in labels else len(labels)
         channels = 3 if self.colour else 1
-        super().__init__(root.resolve().name, (channels, size, size), levels=256, classes=classes)
+        shape, version = (channels, size, size), f"{size}×{size} {mode}"
+        super().__init__(root.resolve().name, shape, 256, classes, version)
 
     def read(self, split: str) -> Arrays:
         """Raises DataError that names the files which are no pictures."""

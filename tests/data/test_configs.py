@@ -22,7 +22,7 @@ VARIANTS = {
     "digits_binary": "threshold 8",
     "fashion_mnist": "256 levels",
     "heartbeat": "fixed",
-    "image_folder": "256 levels",
+    "image_folder": "8×8 rgb, 256 levels",
     "mnist": "256 levels",
     "mnist_binary": "fixed",
     "mnist_dynamic": "dynamic",

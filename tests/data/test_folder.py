@@ -131,7 +131,7 @@ def test_only_the_folder_itself(many):
 
 def test_other_ways_to_see_them(many):
     data = image_folder(str(many), 4, "grey", preprocess=Threshold(30))
-    assert data.spec.variant == "threshold 30"
+    assert data.spec.variant == "4×4 grey, threshold 30"
 
 
 @pytest.mark.parametrize(

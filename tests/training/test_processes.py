@@ -75,3 +75,18 @@ def test_evaluation_on_one_and_two_processes_is_identical(tmp_path):
         values.append(np.load(score.with_suffix(".npz"))["nats"])
     assert len(values[0]) == 297
     assert np.array_equal(values[0], values[1])
+
+
+@pytest.mark.slow
+def test_a_solution_is_the_same_on_one_and_two_processes(tmp_path):
+    words = ["model=chow_liu", "evaluate=[test]", "gallery=false", "trainer.threads=1"]
+    values = []
+    for trainer in ("cpu", "ddp_cpu"):
+        folder = tmp_path / trainer
+        genlab("train", *words, f"trainer={trainer}", f"folder={folder}", cwd=tmp_path)
+        (run,) = folder.iterdir()
+        mark = json.loads((run / "checkpoints" / "fit" / "finished.json").read_text())
+        assert mark["world_size"] == len(values) + 1
+        (score,) = (run / "scores").glob("test-*.npz")
+        values.append(np.load(score)["nats"])
+    assert np.array_equal(*values)
