@@ -214,6 +214,20 @@ def test_the_marginal_of_a_logistic_mixture_is_near_the_frequencies_and_gives_ev
     assert head.log_prob(unseen, head.marginal(x)[None])[0, 1] > -500
 
 
+def test_a_single_logistic_has_the_mean_and_variance_of_the_data():
+    head, y = (
+        LogisticMixture(greys(256), 1),
+        0.5 + 0.08 * torch.randn(20_000, 1, generator=generator("x")),
+    )
+    x = ((y.clamp(0, 1) * 255).round() / 255).double()
+    p = head.log_prob(every_level(256), head.marginal(x.float()).expand(256, 1, 3)).double().exp()
+    level = every_level(256).double()
+    mean = (p * level).sum()
+    assert mean.item() == pytest.approx(x.mean().item(), abs=1e-3)
+    variance = (p * (level - mean).square()).sum().item()
+    assert variance == pytest.approx(x.var().item(), rel=0.02)
+
+
 # Precision and refusals
 
 
