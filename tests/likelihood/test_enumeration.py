@@ -77,7 +77,7 @@ def test_bad_settings_are_one_line():
         Enumerated(machine(), k=0)
     with pytest.raises(UsageError, match="leave the label out"):
         prepared(machine())(every_datum(), label=torch.zeros(16), generator=noise())
-    with pytest.raises(UsageError, match="which Factorised on .* lacks: likelihood=exact"):
+    with pytest.raises(UsageError, match=r"which Factorised on .* lacks: likelihood=exact"):
         Enumerated(Factorised(BITS.spec))
     large = RBM(DataSpec("bits", "made up", (30,), Support.BINARY), hidden=26)
     with pytest.raises(UsageError, match=r"at most 25 binary units .* likelihood=ais"):

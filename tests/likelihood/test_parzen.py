@@ -76,6 +76,15 @@ def test_how_many_centroids(settings, n):
     assert parzen(SPLITS["test"], generator=NOISE).diagnostics["n, k-means centroids"] == n
 
 
+def test_one_centroid_is_the_mean_of_all_training_data():
+    settings = {"n": 150, "centroids": 1}
+    parzen = prepared(Memory(SPEC, SPLITS["train"]), Given(SPEC, **SPLITS), **settings)
+    found = parzen(SPLITS["test"], generator=NOISE).diagnostics["reference: k-means centroids"]
+    mean = SPLITS["train"].mean(0, keepdim=True)
+    expected = Gaussian(mean).log_mixture(SPLITS["test"], [float(parzen.width[2])])[0]
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
+
+
 def test_references_are_averaged_into_a_score_on_two_processes_too(tmp_path):
     found = {}
     for devices, strategy in ((1, "auto"), (2, "ddp_fork")):
