@@ -21,6 +21,7 @@ Shapes in all docstrings: B data in a batch, D = prod(shape) numbers in a datum,
 """
 
 from genlab.contracts.capabilities import (
+    ENUMERABLE,
     AnnealingPath,
     Completes,
     HasEncoder,
@@ -45,6 +46,7 @@ from genlab.errors import (
 )
 
 __all__ = [
+    "ENUMERABLE",
     "AnnealingPath",
     "Batch",
     "BatchSource",

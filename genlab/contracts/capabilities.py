@@ -61,10 +61,14 @@ class AnnealingPath(ABC):
         """Leaves f_beta invariant and is reversible, so that it serves reverse annealing too."""
 
 
+ENUMERABLE = 25  # binary units that can be summed out: 2^25 terms, some minutes
+
+
 class HasEnergy(ABC):
     """unnormalised: of log_unnormalised - log Z, EXACT (RBM) or LOWER_BOUND (DBN).
 
-    summable: over how many binary units ``log_z`` sums, 2^summable terms; None where it cannot.
+    summable: over how many binary units ``log_z`` sums, 2^summable terms; None where it cannot, or they
+    are more than ``ENUMERABLE``.
     """
 
     unnormalised: Guarantee
@@ -76,7 +80,7 @@ class HasEnergy(ABC):
 
     @abstractmethod
     def log_z(self) -> float:
-        """Exact, by summing out the smaller side in float64. Only called where ``summable`` allows."""
+        """Exact, by summing out the smaller side in float64. Only called where ``summable`` is a number."""
 
     @abstractmethod
     def path(self, x_train: Tensor, *, generator: Generator) -> AnnealingPath:

@@ -67,10 +67,6 @@ class LogLikelihood:
     diagnostics: dict[str, Any] = field(default_factory=dict)
     problem: str = ""
 
-    @property
-    def converged(self) -> bool:
-        return not self.problem
-
 
 class Likelihood(nn.Module, ABC):
     """An estimator of log p(x) of a model, built as ``Estimator(model, …)``.

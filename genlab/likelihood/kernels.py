@@ -33,7 +33,7 @@ import torch
 from torch import Tensor
 
 from genlab.contracts import DataSpec, Support
-from genlab.nn.products import products
+from genlab.nn.precision import products
 from genlab.sampling import BLOCK
 
 COLUMNS = (

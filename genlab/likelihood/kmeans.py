@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-from genlab.nn.products import products
+from genlab.nn.precision import products
 from genlab.progress import progress
 
 ROWS = 1024  # assigned at a time, whatever the memory: no centroid depends on how much there is

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from genlab.contracts import (
+    ENUMERABLE,
     GenerativeModel,
     Guarantee,
     HasEnergy,
@@ -15,8 +16,6 @@ from genlab.contracts import (
     Support,
     UsageError,
 )
-
-ENUMERABLE = 25  # units that can be summed out: 2^25 terms, some minutes
 
 
 class Need(NamedTuple):
@@ -30,16 +29,10 @@ def _own(*guarantees: Guarantee) -> Callable[[GenerativeModel], bool]:
     return lambda m: isinstance(m, HasLikelihood) and m.guarantee in guarantees
 
 
-def _summable(model: GenerativeModel) -> bool:
-    return (
-        isinstance(model, HasEnergy) and model.summable is not None and model.summable <= ENUMERABLE
-    )
-
-
 NEEDS = {
     "exact": Need(_own(Guarantee.EXACT), "HasLikelihood with an exact log p(x)"),
     "enumerate": Need(
-        _summable,
+        lambda m: isinstance(m, HasEnergy) and m.summable is not None,
         f"HasEnergy with at most {ENUMERABLE} binary units to sum out on the smaller side",
     ),
     "iwae": Need(lambda m: isinstance(m, HasImportanceWeights), "HasImportanceWeights"),

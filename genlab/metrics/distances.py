@@ -7,12 +7,12 @@ features, and where x is float64, in float32 for long ones, which is exact for b
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
 from genlab.memory import rows_at_once
+from genlab.nn.precision import full_precision
 
 SHORT = 128  # columns up to which float64 costs little
 COPIES = 4  # of a block that are alive at once
@@ -24,11 +24,11 @@ def squared_distances(x: Tensor, y: Tensor) -> Iterator[tuple[int, Tensor]]:
     x, y = x.to(dtype), y.to(dtype)
     y_norm = y.square().sum(1)
     start = 0
-    with full_precision():
-        for part in x.split(block_rows(x, y)):
+    for part in x.split(block_rows(x, y)):
+        with full_precision(x.device):
             block = torch.addmm(y_norm, part, y.T, alpha=-2.0)
-            yield start, block.add_(part.square().sum(1, keepdim=True)).clamp_(min=0)
-            start += len(part)
+        yield start, block.add_(part.square().sum(1, keepdim=True)).clamp_(min=0)
+        start += len(part)
 
 
 def block_rows(x: Tensor, y: Tensor) -> int:
@@ -56,14 +56,3 @@ def nearest(x: Tensor, y: Tensor) -> Tensor:
     """
     index = torch.cat([block.argmin(1) for _, block in squared_distances(x, y)])
     return (x.double() - y[index].double()).square().sum(1).sqrt()
-
-
-@contextmanager
-def full_precision() -> Iterator[None]:
-    """Matrix products without TF32."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from genlab.memory import rows_at_once
 from genlab.metrics.base import SampleMetric, Values, at_least, evenly
-from genlab.metrics.distances import full_precision, squared_distances
+from genlab.metrics.distances import squared_distances
+from genlab.nn.precision import full_precision
 from genlab.randomness import generator
 
 BANDWIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)  # in median distances
@@ -88,7 +89,7 @@ def _mmd2(squared: Tensor, sigma2: float, groups: Tensor, m: int) -> Tensor:
     """(1 + P,) unbiased MMD² of each grouping of the rows. squared: (m + n, m + n)."""
     n = len(squared) - m
     kernel = (squared / (-2 * sigma2)).exp_().fill_diagonal_(0).float()
-    with full_precision():
+    with full_precision(kernel.device):
         to_samples = kernel @ groups  # (m + n, 1 + P): Σ_j k(i, j) over the samples j
     to_all = kernel.sum(1, dtype=torch.float64, keepdim=True)
     total, groups = to_all.sum(), groups.double()

@@ -6,6 +6,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
+from genlab.contracts import ENUMERABLE
 from genlab.models.boltzmann import states
 
 
@@ -68,7 +69,7 @@ class RestrictedBoltzmann(nn.Module):
     def summable(self) -> int | None:
         """Units of the smaller side; None where its states are too many to be summed over."""
         units = min(self.weight.shape)
-        return units if units <= states.ENUMERABLE else None
+        return units if units <= ENUMERABLE else None
 
     def log_z(self) -> float:
         """log Z in nats, over the states of the smaller side."""

@@ -11,7 +11,6 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-ENUMERABLE = 25  # units: 2^25 states, a few minutes
 BLOCK = 7  # trailing units: 2^7 states at a time stay in the cache
 
 
