@@ -171,7 +171,7 @@ def _row(run: RunDirectory, record: Mapping[str, Any], score: Mapping[str, Any])
         stderr=nats.get("stderr"),
         reason=nats.get("reason"),
         bits_per_dim=score.get("bits_per_dim"),
-        method=str(nats["method"]),
+        method=_method(score),
         weights=str((score.get("checkpoint") or {}).get("weights", "")),
         parameters=record.get("parameters"),
         nll_low=low,
@@ -179,3 +179,9 @@ def _row(run: RunDirectory, record: Mapping[str, Any], score: Mapping[str, Any])
         two_sided=two_sided,
         references=references(nats),
     )
+
+
+def _method(score: Mapping[str, Any]) -> str:
+    """How it was computed, with the precision where that is not the usual one."""
+    precision = str((score.get("likelihood") or {}).get("precision", "32-true"))
+    return str(score["nats"]["method"]) + ("" if precision == "32-true" else f", {precision}")

@@ -120,6 +120,13 @@ def test_a_bracket_is_shown_and_said(make_run, make_score):
     assert "between 17.80 and 18.20 nats, the ends of an interval" in kind_of_number(one_sided, 297)
 
 
+def test_another_precision_is_said(make_run, make_score):
+    score = make_score(SPEC)
+    half = score | {"likelihood": {"name": "exact", "precision": "bf16-mixed"}}
+    (group,), _ = compare([make_run(scores=(half,)).path])
+    assert group.rows[0].method == f"{score['nats']['method']}, bf16-mixed"
+
+
 def test_references_stand_beside_a_number(make_run, make_score):
     beside = {"reference: training images": 243.8, "n": 10}
     parzen = make_score(SPEC, 200.0, guarantee="estimate", diagnostics=beside)
