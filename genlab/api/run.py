@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 from collections.abc import Mapping
@@ -105,7 +106,10 @@ class Run:
         """
         node = dict(likelihood or self.config["likelihood"])
         chosen: TrainerSettings = settings or build(self.config["trainer"], where="trainer")
-        estimator: Likelihood = build(node, self.model, where="likelihood")
+        # Lightning casts the weights themselves to these, and they stay so
+        cast = chosen.precision.endswith("-true") and chosen.precision != "32-true"
+        model = copy.deepcopy(self.model) if cast else self.model
+        estimator: Likelihood = build(node, model, where="likelihood")
         noise: int = self.record["seed"] if seed is None else seed
         question = Question(split, estimator, noise, chosen.precision)
         start = time.monotonic()
@@ -114,13 +118,14 @@ class Run:
             seconds = round(time.monotonic() - start, 2)
             about = {
                 "checkpoint": self._provenance,
-                "world_size": chosen.processes,
+                "world_size": trainer.world_size,
+                "device": trainer.strategy.root_device.type,
                 "seconds": seconds,
             }
             write_score(self.directory, self.data, question, scored, about)
 
         trainer = chosen.trainer([])
-        evaluate(self.model, estimator, self.data, split, trainer, seed=noise, write=write)
+        evaluate(model, estimator, self.data, split, trainer, seed=noise, write=write)
         if rank() != 0:
             return None
         return json.loads(question.file(self.directory).read_text())

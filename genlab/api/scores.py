@@ -47,7 +47,7 @@ def write_score(
 ) -> None:
     """The score as JSON and, beside it, every per-example value as .npz.
 
-    about: checkpoint, world_size, seconds.
+    about: checkpoint, world_size, device, seconds.
     """
     spec = data.spec
     score = {

@@ -41,7 +41,8 @@ class Row:
 class Group:
     """Scores that may stand in one column: the same data and split, and the same kind of number.
 
-    estimator: of estimates, which promise nothing and are comparable only among themselves; else "".
+    estimator: of estimates, which promise nothing and are comparable only with those of the same estimator
+    with the same settings; else "".
     """
 
     data: str
@@ -146,8 +147,10 @@ def _add(
     estimator = str((score.get("likelihood") or {}).get("name", ""))
     estimator = estimator if guarantee == "estimate" else ""
     kind = str(nats["measure"]), guarantee, str(nats.get("given") or ""), estimator
-    # Data of one name may still differ (somebody's own file): then they are not the same data.
-    identity = json.dumps([data.get("spec"), data.get("sha256")], sort_keys=True)
+    # Data of one name may still differ (somebody's own file): then they are not the same data. Estimates
+    # of other settings are other numbers: the n of a window is worth a hundred nats.
+    settings = (score.get("likelihood") or {}).get("parameters") if estimator else None
+    identity = json.dumps([data.get("spec"), data.get("sha256"), settings], sort_keys=True)
     group = groups.setdefault(
         (*names, *kind, data["n"], identity),
         Group(*names, data["n"], *kind, floor=_floor(score)),

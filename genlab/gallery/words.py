@@ -73,9 +73,14 @@ def interval(nats: Mapping[str, Any]) -> tuple[float, float, bool] | None:
 
 
 def references(nats: Mapping[str, Any]) -> dict[str, float]:
-    """The negative log-likelihoods that an estimator wants to be read beside its own, by name."""
+    """The negative log-likelihoods that an estimator wants to be read beside its own, by name.
+
+    Those that are no numbers are left out.
+    """
     found = (nats.get("diagnostics") or {}).items()
-    return {k.removeprefix(REFERENCE): -v for k, v in found if k.startswith(REFERENCE)}
+    return {
+        k.removeprefix(REFERENCE): -v for k, v in found if k.startswith(REFERENCE) and v is not None
+    }
 
 
 def _shared(nats: Mapping[str, Any]) -> str:

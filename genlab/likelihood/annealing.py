@@ -40,6 +40,7 @@ from genlab.contracts import (
 from genlab.likelihood.enumeration import log_numerator
 from genlab.likelihood.needs import require
 from genlab.memory import must_fit
+from genlab.nn.precision import full_precision
 from genlab.progress import Advance, progress
 
 SEEDS = 2  # independent runs
@@ -104,7 +105,7 @@ class AnnealedImportance(Likelihood):
         betas = schedule(self.pieces)
         total = len(betas) * (SEEDS + self.reverse)
         chains = must_fit(f"{self.chains} chains", "likelihood.chains")
-        with progress("anneal", total) as advance, chains:
+        with progress("anneal", total) as advance, chains, full_precision(generator.device):
             runs = [
                 anneal(
                     path,

@@ -5,10 +5,10 @@ other, the log-density changes by the divergence of v (the instantaneous change 
 
     log p(z_0) = log p_base(z_T) + ∫_0^T ∇·v(z_t, t) dt,      p(x) = E[ exp(log_scale) p(z_0) ].
 
-z_t and the integral are one state, in float64; the velocity is evaluated in the model's own type, and
-never under autocast. The divergence is the trace of the Jacobian: exact, by one backward pass for each
-dimension, or Hutchinson's estimate εᵀ(∂v/∂z)ε with random signs ε, the same along a whole trajectory,
-so that the integrand stays smooth.
+z_t and the integral are one state, in float64; the velocity is evaluated in the model's own type, never
+under autocast or in TF32: a solver takes their rounding for a rough velocity. The divergence is the trace
+of the Jacobian: exact, by one backward pass for each dimension, or Hutchinson's estimate εᵀ(∂v/∂z)ε with
+random signs ε, the same along a whole trajectory, so that the integrand stays smooth.
 
 - Chen, Rubanova, Bettencourt, Duvenaud 2018, "Neural Ordinary Differential Equations", arXiv 1806.07366
 - Grathwohl, Chen, Bettencourt, Sutskever, Duvenaud 2019, "FFJORD", arXiv 1810.01367 (trace estimate)
@@ -37,6 +37,7 @@ from genlab.contracts import (
     UsageError,
 )
 from genlab.likelihood.needs import require
+from genlab.nn.precision import full_precision
 
 ADAPTIVE = ("dopri5", "dopri8", "bosh3", "fehlberg2", "adaptive_heun")
 FIXED = {"euler": "euler", "heun": "heun2", "rk4": "rk4"}  # as torchdiffeq calls them
@@ -111,7 +112,7 @@ class ProbabilityFlow(Likelihood):
     ) -> LogLikelihood:
         if self.model.training:
             raise UsageError("likelihood=flow needs a model in eval mode: call model.eval() first")
-        with torch.autocast(x.device.type, enabled=False):
+        with full_precision(x.device):
             runs = [self._estimate(x, label, generator) for _ in range(self.samples)]
         each = torch.stack([nats for nats, _ in runs])
         nfe = float(sum(calls for _, calls in runs))

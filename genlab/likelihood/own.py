@@ -54,9 +54,14 @@ class Elbo(Likelihood):
     def forward(
         self, x: Tensor, *, label: Tensor | None = None, generator: Generator
     ) -> LogLikelihood:
-        if isinstance(self.model, HasLikelihood):
-            return self.model.log_likelihood(x, label=label, generator=generator)
-        assert isinstance(self.model, HasImportanceWeights)
-        nats = self.model.log_weights(x, 1, label=label, generator=generator)[0]
-        measure = Measure.of(self.model.spec)
-        return LogLikelihood(nats, Guarantee.LOWER_BOUND, measure, method="ELBO")
+        model = self.model
+        if isinstance(model, HasLikelihood) and model.guarantee is Guarantee.LOWER_BOUND:
+            return model.log_likelihood(x, label=label, generator=generator)
+        assert isinstance(model, HasImportanceWeights)
+        return LogLikelihood(
+            model.log_weights(x, 1, label=label, generator=generator)[0],
+            Guarantee.LOWER_BOUND,
+            Measure.of(model.spec),
+            method="ELBO",
+            given="" if label is None else "label",
+        )

@@ -55,8 +55,8 @@ class Scored:
             "mean": mean,
             "stderr": None if reason else standard_error(self.nats),
             "reason": reason,
-            "shared": self.result.shared,
-            "bracket": None if self.result.bracket is None else asdict(self.result.bracket),
+            "shared": self.result.shared if _finite(self.result.shared) else None,
+            "bracket": self._bracket(),
             "guarantee": str(self.result.guarantee),
             "measure": str(self.result.measure),
             "given": self.result.given,
@@ -66,6 +66,11 @@ class Scored:
         if log_scale and mean is not None:
             summary["mean_on_original_scale"] = mean - log_scale
         return summary
+
+    def _bracket(self) -> dict[str, Any] | None:
+        bracket = self.result.bracket
+        finite = bracket is not None and _finite((bracket.low, bracket.high))
+        return asdict(bracket) if bracket is not None and finite else None
 
     def bits_per_dim(self, size: int) -> float | None:
         """−nats / (D ln 2), for probability masses only."""
@@ -85,6 +90,10 @@ class Scored:
 def standard_error(values: np.ndarray) -> float | None:
     """sd / √n; None for a single value."""
     return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None
+
+
+def _finite(ends: tuple[float, float] | None) -> bool:
+    return ends is not None and all(map(math.isfinite, ends))
 
 
 def _plain(value: Any) -> Any:

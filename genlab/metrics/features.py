@@ -26,6 +26,7 @@ from genlab.contracts import DataError, DataModule, DataSpec, GenlabError
 from genlab.data import fingerprint
 from genlab.data.files import cache
 from genlab.memory import rows_at_once
+from genlab.nn.precision import full_precision
 from genlab.progress import progress
 from genlab.randomness import generator, scope
 from genlab.runs import atomic, digest
@@ -59,7 +60,8 @@ class Features(nn.Module):
         rows = rows_at_once(
             len(x), bytes_per_row, x.device, what="datum's features", lower="samples", most=1000
         )
-        return torch.cat([self(part) for part in x.split(rows)])
+        with full_precision(x.device):
+            return torch.cat([self(part) for part in x.split(rows)])
 
 
 class Raw(Features):

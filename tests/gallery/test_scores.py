@@ -109,6 +109,16 @@ def test_estimates_of_different_estimators_are_apart(make_run, make_score):
     assert [(g.estimator, len(g.rows)) for g in found] == [("flow", 1), ("window", 1)]
 
 
+def test_estimates_with_different_settings_are_apart(make_run, make_score):
+    """10,000 training images in a Parzen window score 119 nats more than 1,000 of them."""
+    window = make_score(SPEC, guarantee="estimate", method="window")
+    few, many = (
+        window | {"likelihood": {"name": "window", "parameters": {"n": n}}} for n in (10, 100)
+    )
+    found, _ = compare([make_run(scores=(few, many)).path, make_run("two", scores=(many,)).path])
+    assert sorted(len(g.rows) for g in found) == [1, 2]
+
+
 def test_a_bracket_is_shown_and_said(make_run, make_score):
     """Nats that may be 0.5 lower or 0.1 higher are an nll of 17.9 to 18.5, not the other way round."""
     bracket = {"low": -0.5, "high": 0.1, "two_sided": True}
@@ -134,6 +144,13 @@ def test_references_stand_beside_a_number(make_run, make_score):
     for write in WRITERS.values():
         assert "243.8" in write(groups, [])
     assert "training images score -243.80" in kind_of_number(parzen["nats"], 297)
+
+
+def test_a_reference_that_is_no_number_is_left_out(make_run, make_score):
+    beside = {"reference: training images": None, "reference: k-means centroids": 2.0}
+    parzen = make_score(SPEC, None, reason="a NaN", guarantee="estimate", diagnostics=beside)
+    (group,), _ = compare([make_run(scores=(parzen,)).path])
+    assert group.rows[0].references == {"k-means centroids": -2.0}
 
 
 def test_a_bound_bounds_the_gain_over_the_floor(make_score):

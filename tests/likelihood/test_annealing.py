@@ -173,6 +173,14 @@ def test_uniform_start_with_a_hundred_temperatures_has_not_converged():
         assert "raise likelihood.temperatures" in result.problem
 
 
+def test_chains_run_in_full_precision_under_autocast():
+    model = RBM(DIGITS)
+    plain = prepared(model, Digits(), temperatures=10, chains=5).log_z
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = prepared(model, Digits(), temperatures=10, chains=5).log_z
+    assert torch.equal(plain, mixed)
+
+
 def test_guarantees_combine():
     """Energy and partition function: exact or a bound, exact or annealed."""
     x, found = every_datum(), {}

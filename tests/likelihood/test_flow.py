@@ -351,6 +351,19 @@ def test_networks_are_evaluated_in_full_precision_under_autocast(plane):
     torch.testing.assert_close(mixed, double, atol=1e-4, rtol=0)
 
 
+def test_networks_are_evaluated_without_tf32(plane, monkeypatch):
+    """Convolutions on a GPU are in TF32 by default, whose rounding a tolerance of 1e-5 would see."""
+    seen, velocity = set(), plane.velocity
+
+    def watched(*args):
+        seen.add((torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32))
+        return velocity(*args)
+
+    monkeypatch.setattr(plane, "velocity", watched)
+    nats(plane, torch.zeros(2, 2), solver="rk4", steps=1)
+    assert seen == {("highest", False)}
+
+
 LEVELS = DataSpec("corners", "5 levels", (1, 2, 2), Support.LEVELS, 5)
 
 

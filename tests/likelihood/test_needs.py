@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from genlab.contracts import DataSpec, UsageError
+from genlab.contracts import DataSpec, Guarantee, HasImportanceWeights, UsageError
 from genlab.likelihood import Elbo, Exact, auto
 from genlab.likelihood.needs import NEEDS
 from genlab.plugins import options
@@ -38,3 +38,17 @@ def test_elbo_is_the_logarithm_of_one_weight():
     elbo = Elbo(model)(x, generator=torch.Generator().manual_seed(1)).nats
     weight = model.log_weights(x, 1, generator=torch.Generator().manual_seed(1))[0]
     assert torch.equal(elbo, weight)
+
+
+class Both(Factorised, HasImportanceWeights):
+    """An exact model that has importance weights too, of which any one is a bound."""
+
+    def log_weights(self, x, k, *, label=None, generator):
+        noise = torch.rand(k, len(x), generator=generator)
+        return self.log_prob(x) + (2 * noise).log()
+
+
+def test_elbo_of_an_exact_model_is_a_bound_all_the_same():
+    result = Elbo(Both(BITS))(torch.ones(3, 1, 2, 2), generator=torch.Generator().manual_seed(1))
+    assert result.guarantee is Guarantee.LOWER_BOUND
+    assert result.method == "ELBO"

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 import genlab
-from genlab.contracts import DataSpec, GenlabError, Guarantee, LogLikelihood, Measure, Support
+from genlab.contracts import (
+    Bracket,
+    DataSpec,
+    GenlabError,
+    Guarantee,
+    LogLikelihood,
+    Measure,
+    Support,
+)
 from genlab.likelihood.floor import independent_floor
-from genlab.likelihood.scoring import _assemble
+from genlab.likelihood.scoring import Scored, _assemble
 from genlab.training import TrainerSettings
 
 DIFFUSION = [
@@ -57,6 +67,29 @@ def part(rows: list[int]):
 
 def test_rows_are_put_in_order():
     assert _assemble([part([2, 3]), part([0, 1])], 4).nats.tolist() == [0, -1, -2, -3]
+
+
+def test_a_shared_error_that_is_no_number_is_null():
+    """A score file holds no NaN: it says why there is no number, and is not lost."""
+    result = replace(
+        part([])[3], shared=(math.nan, math.nan), bracket=Bracket(-math.inf, 0.0, False)
+    )
+    summary = Scored(np.array([math.nan]), {}, result).summary()
+    assert "not finite" in summary["reason"]
+    assert summary["shared"] is None
+    assert summary["bracket"] is None
+    json.dumps(summary, allow_nan=False)
+
+
+@pytest.mark.parametrize("precision", ["bf16-true", "64-true"])
+def test_weights_stay_what_they_are_after_an_evaluation_in_another_precision(tmp_path, precision):
+    run = genlab.train("model=independent", f"folder={tmp_path}", "evaluate=[]", "gallery=false")
+    before = run.evaluate("test", settings=ALONE)
+    run.evaluate("test", settings=TrainerSettings(accelerator="cpu", precision=precision))
+    assert next(run.model.parameters()).dtype is torch.float32
+    after = run.evaluate("test", settings=ALONE)
+    assert after["nats"]["mean"] == before["nats"]["mean"]
+    assert (after["world_size"], after["device"]) == (1, "cpu")
 
 
 @pytest.mark.parametrize("parts", [[part([0, 1])], [part([0, 1]), part([1, 2])]])

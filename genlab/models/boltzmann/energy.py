@@ -8,6 +8,8 @@ from torch.nn import functional as F
 
 from genlab.contracts import ENUMERABLE
 from genlab.models.boltzmann import states
+from genlab.nn.heads import full
+from genlab.nn.precision import full_precision
 
 
 class RestrictedBoltzmann(nn.Module):
@@ -50,7 +52,7 @@ class RestrictedBoltzmann(nn.Module):
 
     def free_energy(self, v: Tensor) -> Tensor:
         """(n,) F(v) in nats of v: (n, D): p(v) = exp(−F(v)) / Z. Never in less than float32."""
-        with torch.autocast(v.device.type, enabled=False):
+        with full_precision(v.device):
             visible, hidden = self.biases()
             z = F.linear(v, self.weight, hidden)
             return -(v @ visible) - F.softplus(z).sum(1)
@@ -99,6 +101,8 @@ def bernoulli(p: Tensor, generator: Generator | None) -> Tensor:
     """Bits that are 1 with probability p, by comparing it with 31 random bits; p is overwritten.
 
     They cost less than the 24 of a uniform float, which would be 0, and below any p, once in 2^24 times.
+    Never in less than float32: of 31 bits bfloat16 keeps 8, and a p of 1 would fail once in 2^9 times.
     """
+    p = full(p)
     random = torch.empty(p.shape, dtype=torch.int32, device=p.device).random_(generator=generator)
     return random.to(p.dtype).lt_(p.mul_(2.0**31))

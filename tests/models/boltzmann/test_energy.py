@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from genlab.models.boltzmann import RestrictedBoltzmann, states
+from genlab.models.boltzmann.energy import bernoulli
 from genlab.testing import assert_conforms
 from genlab.testing.statistics import g_test
 from tests.models.boltzmann.rbm import RBM, random_machine
@@ -142,6 +143,11 @@ def test_free_energy_stays_in_float32_under_mixed_precision():
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found = machine.free_energy(v)
     assert torch.equal(found, machine.free_energy(v))
+
+
+def test_bits_that_are_certain_are_certain_in_half_precision():
+    p = torch.ones(100_000, dtype=torch.bfloat16)
+    assert bernoulli(p, torch.Generator().manual_seed(0)).all()
 
 
 def test_model_of_it_conforms():
