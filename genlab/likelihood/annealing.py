@@ -45,6 +45,9 @@ from genlab.progress import Advance, progress
 
 SEEDS = 2  # independent runs
 LEAST_ESS = 0.2  # of the chains of a run
+FEWEST_CHAINS = (
+    10  # one of n chains with all the weight is 1/n already: the rule must be able to fail
+)
 MOST_APART = 0.3  # nats between the runs
 RESAMPLES = 1000  # of the bootstrap
 TAILS = (0.025, 0.975)
@@ -186,6 +189,11 @@ class AnnealedImportance(Likelihood):
         """Why Ẑ is not to be trusted: a few chains carry all the weight, or the runs disagree."""
         seeds, ess = log_mean_exp(self.log_z), float(effective(self.log_z).min())
         apart = float(seeds.max() - seeds.min())
+        if self.chains < FEWEST_CHAINS:
+            return (
+                f"the effective sample size of {self.chains} chains says nothing: raise "
+                f"likelihood.chains to {FEWEST_CHAINS} or more"
+            )
         faults, raised = [], ["temperatures"]
         if not ess >= LEAST_ESS:
             faults.append(

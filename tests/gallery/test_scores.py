@@ -83,6 +83,9 @@ def test_the_score_that_can_be_trusted_most_stands_for_the_run(make_score):
     assert best([bound, exact]) is exact
     assert best([bound, make_score(SPEC, None)]) is bound
     assert best([make_score(SPEC, None)]) is None
+    window = make_score(SPEC, -19.0, guarantee="estimate")
+    parzen = make_score(SPEC, 19.0, guarantee="estimate") | {"floor": None}
+    assert best([parzen, window]) is window
 
 
 @pytest.mark.parametrize(

@@ -257,16 +257,21 @@ def test_few_chains_with_all_the_weight_are_a_problem():
     assert judged([[5.0, 5.0, *[-9.0] * 8], [5.0, 5.0, *[-9.0] * 8]]) == ""  # a little above 20 %
 
 
+def test_so_few_chains_that_no_size_is_small_are_a_problem():
+    """One of five chains with all the weight is an effective sample size of 20 %."""
+    assert "raise likelihood.chains to 10" in judged([[5.0, *[-90.0] * 4], [5.0, *[-90.0] * 4]])
+
+
 def test_seeds_that_disagree_are_a_problem():
-    assert judged([[7.0] * 4, [7.29] * 4]) == ""
-    assert judged([[7.0] * 4, [7.31] * 4]) == (
+    assert judged([[7.0] * 10, [7.29] * 10]) == ""
+    assert judged([[7.0] * 10, [7.31] * 10]) == (
         "two seeds give log Z = 7.00 and 7.31, more than 0.3 nats apart: raise likelihood.temperatures "
         "or likelihood.chains"
     )
 
 
 def test_weights_that_are_no_numbers_are_a_problem():
-    assert "effective sample size is nan" in judged([[math.nan] * 4, [7.0] * 4])
+    assert "effective sample size is nan" in judged([[math.nan] * 10, [7.0] * 10])
 
 
 def test_interval_covers_the_truth_as_often_as_it_says():
