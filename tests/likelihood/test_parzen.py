@@ -107,7 +107,9 @@ def test_references_are_averaged_into_a_score_on_two_processes_too(tmp_path):
 
 @pytest.mark.parametrize("spec", [bits(5), reals(5)], ids=lambda s: s.name)
 def test_refused_where_there_are_no_greys(spec):
-    with pytest.raises(UsageError, match=r"needs data of grey levels.*likelihood=window would work"):
+    with pytest.raises(
+        UsageError, match=r"needs data of grey levels.*likelihood=window would work"
+    ):
         ParzenDensity(Memory(spec, random(0, 5, spec)))
 
 
