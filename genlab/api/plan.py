@@ -73,6 +73,13 @@ class Plan:
         optimizer = None if node is None else build(node, where="optimizer")
         return resolve_stages(self.model, config.get("stages") or {}, optimizer)
 
+    def read_data(self) -> None:
+        """Read what will be trained on and scored. Raises DataError for a missing or broken file."""
+        self.data.prepare_data()
+        self.data.setup("test")
+        for split in dict.fromkeys(["train", *self.splits]):
+            self.data.dataset(split)
+
     def _check_samples(self, metrics: Sequence[SampleMetric]) -> None:
         """Raise UsageError where there cannot be so many samples; the only reason to read data here."""
         self.data.prepare_data()

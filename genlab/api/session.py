@@ -32,7 +32,11 @@ from genlab.training import TrainerSettings, fit
 
 
 def choose_directory(plan: Plan, resume: str | None) -> RunDirectory:
-    """The directory to work in: an unfinished run that this plan continues, or a new one."""
+    """The directory to work in: an unfinished run that this plan continues, or a new one.
+
+    A new one is made once the data have been read: a test file that is missing is not found out after
+    the training, and leaves no run behind.
+    """
     folder = Path(plan.composed.resolved["folder"])
     if resume == "auto":
         run = unfinished(folder, plan.fingerprint)
@@ -43,6 +47,7 @@ def choose_directory(plan: Plan, resume: str | None) -> RunDirectory:
         run = RunDirectory(Path(resume))
         _require_same_run(run, plan)
         return run
+    plan.read_data()
     run = create(folder, plan.name, plan.fingerprint)
     _begin_record(run, plan)
     return run

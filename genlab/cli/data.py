@@ -11,6 +11,7 @@ place of the public sources.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -27,12 +28,11 @@ def run(args: argparse.Namespace) -> int:
 
     from genlab.data import built_in_sets, set_status
     from genlab.errors import UsageError
-    from genlab.spelling import suggest
 
     known = built_in_sets()
     for name in args.names:
         if name not in known:
-            raise UsageError(f"there is no data set {name!r}{suggest(name, known)}")
+            raise UsageError(_unknown(name, known))
     if args.to is not None and args.action != "fetch":
         raise UsageError(f"--to says where to fetch: genlab data {args.action} takes none")
     if args.action == "fetch":
@@ -45,6 +45,18 @@ def run(args: argparse.Namespace) -> int:
             print(_line(status))
     complete = all(status.ready for status in found)
     return 2 if args.action == "check" and args.names and not complete else 0
+
+
+def _unknown(name: str, known: Sequence[str]) -> str:
+    from genlab.plugins import options
+    from genlab.spelling import suggest
+
+    members = [member for member in known if member.startswith(f"{name}/")]
+    if members:
+        return f"{name} is several data sets: name some of {', '.join(members)}"
+    if any(option.name == name for option in options("data")):
+        return f"data={name} has no files of a known name: genlab data list has the sets that have"
+    return f"there is no data set {name!r}{suggest(name, known)}"
 
 
 def _fetch(args: argparse.Namespace) -> int:

@@ -48,4 +48,5 @@ ORIGINS = {
 
 def origin_of(name: str) -> str:
     """The public source of a file, by its relative name."""
-    return ORIGINS[name.split("/")[0]]
+    folder, _, file = name.partition("/")
+    return ORIGINS[folder].replace("NAME", file.split("/")[0].split(".")[0])

@@ -62,14 +62,18 @@ def read_curves(path: Path) -> dict[str, dict[str, list[Point]]]:
 
 
 def charts(series: dict[str, list[Point]]) -> list[Chart]:
-    """Charts of one stage: the loss with the values of its own size, and one for each other value."""
+    """Charts of one stage: the loss with the values of its own size, and one for each other value.
+
+    A model that was solved has made no step: there is nothing to draw.
+    """
     shown = {
         name: points for name, points in series.items() if name == "loss" or name.startswith("val/")
     }
     together = [name for name in shown if name == "loss" or _fits(shown.get("loss"), shown[name])]
     alone = [name for name in shown if name not in together]
     groups = ([together] if together else []) + [[name] for name in alone]
-    return [_chart({name: shown[name] for name in group}) for group in groups]
+    drawn = [group for group in groups if any(step > 0 for n in group for step, _ in shown[n])]
+    return [_chart({name: shown[name] for name in group}) for group in drawn]
 
 
 def _fits(loss: list[Point] | None, points: list[Point]) -> bool:

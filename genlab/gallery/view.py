@@ -356,4 +356,5 @@ def _read_curves(view: RunView, run: RunDirectory) -> None:
     except (OSError, ValueError) as error:
         view.problems.append(f"{run.curves.name} is unreadable: {error}")
         return
-    view.stages = [(stage, charts(series)) for stage, series in curves.items()]
+    drawn = {stage: charts(series) for stage, series in curves.items()}
+    view.stages = [(stage, found) for stage, found in drawn.items() if found]

@@ -137,6 +137,8 @@ def comparison(score: Mapping[str, Any]) -> str:
     gain = mean - floor
     side = "better than" if gain >= 0 else "worse than"
     limit = _LIMITS.get((str(score["nats"].get("guarantee")), gain >= 0), "")
+    if not limit and abs(gain) < 0.005:
+        return f"no better than independent entries, whose number is {-floor:.2f} nats"
     return (
         f"{limit}{abs(gain):.2f} nats {side} independent entries, whose number is {-floor:.2f} nats"
     )

@@ -44,6 +44,7 @@ from genlab.nn.heads import Categorical
 
 MOST_VALUES = 2**12  # D · L: all pairs of values are counted, in 128 MiB at most
 ZOOM = 6  # screen pixels for each pixel of the data, in the drawing of the tree
+READABLE = 320  # pixels: a smaller drawing is enlarged
 
 
 class ChowLiu(GenerativeModel, HasLikelihood, Completes, HasFigures):
@@ -183,7 +184,7 @@ class ChowLiu(GenerativeModel, HasLikelihood, Completes, HasFigures):
         yield Figure(
             "tree",
             "The tree: each pixel is joined to the one whose value it depends on. Long lines are faint.",
-            Images(self._drawing()[None, None, None]),
+            Images(_enlarged(self._drawing())[None, None, None]),
         )
 
     def _drawing(self) -> Tensor:
@@ -200,6 +201,12 @@ class ChowLiu(GenerativeModel, HasLikelihood, Completes, HasFigures):
         shade = (ZOOM / length).expand(place.shape)
         picture.scatter_reduce_(0, place.flatten(), shade.flatten(), "amax")
         return picture.view(ZOOM * height, ZOOM * width)
+
+
+def _enlarged(picture: Tensor) -> Tensor:
+    """By a whole number, so that the tree of a small picture can be seen."""
+    factor = max(1, READABLE // max(picture.shape))
+    return picture.repeat_interleave(factor, 0).repeat_interleave(factor, 1)
 
 
 def mutual_information(joint: Tensor) -> Tensor:

@@ -214,3 +214,18 @@ def test_full_disk_keeps_the_previous_checkpoint(here, capsys, monkeypatch):
         checkpoints.load_checkpoint(path)
     assert (run / "checkpoints" / "fit" / "last.ckpt").is_file()
     assert not list(run.rglob("*.tmp"))
+
+
+def test_a_missing_test_file_is_found_before_a_run_is_made(capsys, here, monkeypatch):
+    monkeypatch.setenv("GENLAB_DATA", str(here))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(here))
+    line = refused(capsys, "train", "model=independent", "data=debd", "data.name=msnbc")
+    assert "genlab data fetch debd/msnbc" in line
+    assert not (here / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "says"), [("debd", "debd is several data sets"), ("toy2d", "data=toy2d has no files")]
+)
+def test_what_cannot_be_fetched(capsys, name, says):
+    assert says in refused(capsys, "data", "fetch", name)

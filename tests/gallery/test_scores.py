@@ -188,3 +188,12 @@ def test_curves_become_charts(tmp_path):
 def test_a_single_point_is_a_chart():
     (chart,) = charts({"loss": [(1.0, 2.0)]})
     assert chart.lines[0].last == "2"
+
+
+def test_a_model_that_was_solved_has_no_chart():
+    assert charts({"val/nll": [(0.0, 2.0)]}) == []
+
+
+def test_independent_entries_are_no_better_than_themselves(make_score):
+    same = make_score(SPEC) | {"floor": {"nats": make_score(SPEC)["nats"]["mean"] - 1e-8}}
+    assert comparison(same).startswith("no better than independent entries")

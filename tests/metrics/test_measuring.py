@@ -195,6 +195,8 @@ def test_a_run_can_be_measured_after_training(tmp_path, trained, monkeypatch):
         (["samples=50"], "samples=… is for metric=…"),
         (["metric=frechet", "--split", "train"], "choose the split val or test"),
         (["metric=frechet", "metric.own._target_=torch.nn.ReLU"], "no SampleMetric"),
+        (["metric=frechet", "metric.kernel.degree=3"], "kernel is not among the metrics asked for"),
+        (["metric=frechet", "metric.own=3"], "own is not among the metrics asked for (frechet)"),
         (["metric=frechet", "metric.own._target_=os.system"], "is not a component"),
     ],
 )
