@@ -179,7 +179,7 @@ def _row(run: RunDirectory, record: Mapping[str, Any], score: Mapping[str, Any])
         stderr=nats.get("stderr"),
         reason=nats.get("reason"),
         bits_per_dim=score.get("bits_per_dim"),
-        method=_method(score),
+        method=_method(score, record),
         weights=str((score.get("checkpoint") or {}).get("weights", "")),
         parameters=record.get("parameters"),
         nll_low=low,
@@ -189,7 +189,10 @@ def _row(run: RunDirectory, record: Mapping[str, Any], score: Mapping[str, Any])
     )
 
 
-def _method(score: Mapping[str, Any]) -> str:
-    """How it was computed, with the precision where that is not the usual one."""
-    precision = str((score.get("likelihood") or {}).get("precision", "32-true"))
-    return str(score["nats"]["method"]) + ("" if precision == "32-true" else f", {precision}")
+def _method(score: Mapping[str, Any], record: Mapping[str, Any]) -> str:
+    """How it was computed, with precision and seed where they are not the usual ones."""
+    asked = score.get("likelihood") or {}
+    precision, seed = asked.get("precision", "32-true"), asked.get("seed")
+    unusual = [] if precision == "32-true" else [str(precision)]
+    unusual += [] if seed in (None, record.get("seed")) else [f"seed {seed}"]
+    return ", ".join([str(score["nats"]["method"]), *unusual])

@@ -133,11 +133,13 @@ def test_a_bracket_is_shown_and_said(make_run, make_score):
     assert "between 17.80 and 18.20 nats, the ends of an interval" in kind_of_number(one_sided, 297)
 
 
-def test_another_precision_is_said(make_run, make_score):
+def test_another_precision_or_seed_is_said(make_run, make_score):
     score = make_score(SPEC)
-    half = score | {"likelihood": {"name": "exact", "precision": "bf16-mixed"}}
-    (group,), _ = compare([make_run(scores=(half,)).path])
-    assert group.rows[0].method == f"{score['nats']['method']}, bf16-mixed"
+    half = score | {"likelihood": {"name": "exact", "precision": "bf16-mixed", "seed": 0}}
+    again = score | {"likelihood": {"name": "exact", "precision": "32-true", "seed": 5}}
+    (group,), _ = compare([make_run(scores=(half, again)).path])
+    method = score["nats"]["method"]
+    assert {row.method for row in group.rows} == {f"{method}, bf16-mixed", f"{method}, seed 5"}
 
 
 def test_references_stand_beside_a_number(make_run, make_score):
