@@ -9,6 +9,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import NoReturn
 
 from genlab import __version__
 from genlab.errors import GenlabError
@@ -46,7 +47,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _report(error, 1, args.debug)
 
 
-class _Verb(argparse.ArgumentParser):
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"genlab: {message}; see {self.prog} --help\n")
+
+
+class _Verb(_Parser):
     """Words and options of a verb in any order: ``train model=made --name a data=digits``."""
 
     _mixing = False  # argparse's own mixed parse calls parse_known_args again, for each kind
@@ -62,7 +70,7 @@ class _Verb(argparse.ArgumentParser):
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="genlab",
         description="Train, score, sample and show generative models.",
         epilog="genlab VERB --help explains a verb; genlab list shows what there is to choose from.",

@@ -229,3 +229,22 @@ def test_a_missing_test_file_is_found_before_a_run_is_made(capsys, here, monkeyp
 )
 def test_what_cannot_be_fetched(capsys, name, says):
     assert says in refused(capsys, "data", "fetch", name)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ([], "VERB; see genlab --help"),
+        (["trian"], "invalid choice: 'trian'"),
+        (
+            ["sample", "runs/x", "--seed", "abc"],
+            "invalid int value: 'abc'; see genlab sample --help",
+        ),
+    ],
+)
+def test_words_that_no_verb_takes_are_one_line(capsys, words, says):
+    with pytest.raises(SystemExit) as stopped:
+        main(words)
+    assert stopped.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert says in line
