@@ -41,6 +41,7 @@ from genlab.nn.precision import full_precision
 
 ADAPTIVE = ("dopri5", "dopri8", "bosh3", "fehlberg2", "adaptive_heun")
 FIXED = {"euler": "euler", "heun": "heun2", "rk4": "rk4"}  # as torchdiffeq calls them
+STEPS = 50  # of a solver with fixed steps, unless the settings say otherwise
 MOST_STEPS = 10_000  # of an adaptive solver
 
 
@@ -49,9 +50,9 @@ class ProbabilityFlow(Likelihood):
 
     solver: adaptive "dopri5", "dopri8", "bosh3", "fehlberg2" or "adaptive_heun" with ``rtol`` and
     ``atol``, or "euler", "heun" (the trapezoidal rule of second order) or "rk4" (fourth order, Kutta's
-    3/8 rule) with ``steps`` equal steps of the model's own time. An adaptive step is taken when every row
-    of the batch meets the tolerance, so a row's number depends on its neighbours within that tolerance;
-    evaluation works on fixed blocks of 64 rows, whose numbers are always the same.
+    3/8 rule) with ``steps`` equal steps of the model's own time (None: 50). An adaptive step is taken
+    when every row of the batch meets the tolerance, so a row's number depends on its neighbours within
+    that tolerance; evaluation works on fixed blocks of 64 rows, whose numbers are always the same.
     samples: K draws of the embedding of discrete data, combined by log-mean-exp in float64; real data are
     embedded exactly, once. exact_up_to: the most dimensions with an exact trace. probes: random signs
     per trajectory beyond that.
@@ -67,7 +68,7 @@ class ProbabilityFlow(Likelihood):
         solver: str = "dopri5",
         rtol: float = 1e-5,
         atol: float = 1e-5,
-        steps: int = 50,
+        steps: int | None = None,
         samples: int = 1,
         probes: int = 1,
         exact_up_to: int = 64,
@@ -77,6 +78,12 @@ class ProbabilityFlow(Likelihood):
         if solver not in (*ADAPTIVE, *FIXED):
             known = ", ".join((*ADAPTIVE, *FIXED))
             raise UsageError(f"likelihood.solver={solver!r}: expected one of {known}")
+        if steps is not None and solver in ADAPTIVE:
+            raise UsageError(
+                f"likelihood.steps={steps} is for {', '.join(FIXED)}: choose likelihood.solver too, or "
+                f"set likelihood.rtol and likelihood.atol of {solver}"
+            )
+        steps = STEPS if steps is None else steps
         for key, value in (("steps", steps), ("samples", samples), ("probes", probes)):
             if value < 1:
                 raise UsageError(f"likelihood.{key}={value} must be at least 1")
