@@ -41,7 +41,7 @@ OPERATIONS = (
 def machine(generator: torch.Generator) -> BaseRatePath:
     energy = RestrictedBoltzmann(VISIBLE, HIDDEN)
     energy.weight.data = 0.05 * torch.randn(HIDDEN, VISIBLE, generator=generator)
-    return BaseRatePath(energy, torch.randn(VISIBLE, generator=generator))
+    return BaseRatePath(energy.couplings(), torch.randn(VISIBLE, generator=generator))
 
 
 def products(generator: torch.Generator) -> Callable[[int], None]:

@@ -29,10 +29,10 @@ from genlab.likelihood.annealing import (
     settled,
     training_rows,
 )
-from genlab.models.boltzmann import BaseRatePath
+from genlab.models.boltzmann import RBM, BaseRatePath
 from genlab.training import TrainerSettings
 from tests.likelihood.test_enumeration import Uncertain, every_datum, machine
-from tests.models.boltzmann.rbm import DIGITS, RBM, digits, random_machine, trained
+from tests.models.boltzmann.rbm import DIGITS, digits, random_machine, trained
 from tests.training.small import Bits
 
 BITS = Bits()
@@ -62,7 +62,7 @@ class UniformStart(RBM):
     """Annealed from fair bits, whatever the data are."""
 
     def path(self, x_train: torch.Tensor, *, generator: torch.Generator) -> AnnealingPath:
-        return BaseRatePath(self.energy, torch.zeros(self.spec.size))
+        return BaseRatePath(self.machine.couplings(), torch.zeros(self.spec.size))
 
 
 def noise(seed: int = 0) -> torch.Generator:
@@ -82,7 +82,7 @@ def test_without_weights_every_chain_is_exact():
     """The base rates are those of the machine, so each chain's weight is Z itself."""
     energy = random_machine(8, 5)
     energy.weight.zero_()
-    path = BaseRatePath(energy, energy.visible)
+    path = BaseRatePath(energy.couplings(), energy.visible)
     log_w, _ = anneal(path, schedule(((1.0, 30),)), path.start(50, generator=noise()), noise())
     assert torch.allclose(path.log_z0 + log_w, torch.tensor(energy.log_z()).double(), atol=1e-9)
 
@@ -91,7 +91,7 @@ def test_without_weights_every_chain_is_exact():
 def test_mean_weight_is_unbiased_on_six_by_four_units(backward):
     """Whatever the number of temperatures; three are few enough to see a fault."""
     energy = random_machine(6, 4)
-    path = BaseRatePath(energy, torch.linspace(-1, 1, 6).double())
+    path = BaseRatePath(energy.couplings(), torch.linspace(-1, 1, 6).double())
     betas, n, generator = schedule(((1.0, 3),)), 100_000, noise(2)
     start = (path.end if backward else path.start)(n, generator=generator)
     log_w, _ = anneal(path, betas[::-1] if backward else betas, start, generator)
@@ -104,7 +104,7 @@ def test_mean_weight_is_unbiased_on_six_by_four_units(backward):
 
 def test_last_states_weighted_are_draws_of_the_end():
     energy = random_machine(6, 4)
-    path = BaseRatePath(energy, torch.zeros(6))
+    path = BaseRatePath(energy.couplings(), torch.zeros(6))
     start = path.start(20_000, generator=noise())
     log_w, state = anneal(path, [0.0, 0.5, 1.0], start, noise(1))
     found = log_w.softmax(0) @ state[0]
@@ -162,8 +162,8 @@ def test_score_is_that_of_enumeration_with_a_bracket_around_it():
 
 
 def test_uniform_start_with_a_hundred_temperatures_has_not_converged():
-    model = UniformStart(DIGITS)
-    model.energy = trained().energy
+    model = UniformStart(DIGITS, 16)
+    model.machine = trained().machine
     for seed in range(3):
         result = prepared(model, Digits(), seed, temperatures=100)(
             digits("test"), generator=noise()
@@ -174,7 +174,7 @@ def test_uniform_start_with_a_hundred_temperatures_has_not_converged():
 
 
 def test_chains_run_in_full_precision_under_autocast():
-    model = RBM(DIGITS)
+    model = RBM(DIGITS, 16)
     plain = prepared(model, Digits(), temperatures=10, chains=5).log_z
     with torch.autocast("cpu", dtype=torch.bfloat16):
         mixed = prepared(model, Digits(), temperatures=10, chains=5).log_z
@@ -189,7 +189,7 @@ def test_guarantees_combine():
         for estimator in (Enumerated(model), AnnealedImportance(model, temperatures=20)):
             estimator.prepare(BITS, generator=noise())
             result = estimator(x, generator=noise())
-            found[kind.unnormalised, estimator.name] = result.guarantee
+            found[model.unnormalised, estimator.name] = result.guarantee
             if result.bracket is not None:
                 assert result.bracket.two_sided == (kind is RBM)
     assert found == {
@@ -210,7 +210,7 @@ def test_backward_chains_without_exact_draws_start_where_the_forward_ones_ended(
             return path
 
     model = Endless(spec, 3)
-    model.energy = machine().energy
+    model.machine = machine().machine
     result = prepared(model, BITS, temperatures=50, chains=400)(every_datum(), generator=noise())
     assert result.bracket is not None
     assert not result.bracket.two_sided
@@ -219,7 +219,7 @@ def test_backward_chains_without_exact_draws_start_where_the_forward_ones_ended(
 
 def test_settled_states_are_resampled_by_weight():
     energy = random_machine(4, 3)
-    path = BaseRatePath(energy, torch.zeros(4))
+    path = BaseRatePath(energy.couplings(), torch.zeros(4))
     runs = [(torch.tensor([0.0, -1e9]), path.start(2, generator=noise(s))) for s in (0, 1)]
     kept = {tuple(state[0][0].tolist()) for _, state in runs}
     path.transition = lambda state, beta, *, generator: state

@@ -9,7 +9,8 @@ import torch
 
 from genlab.contracts import DataSpec, Guarantee, Measure, Support, UsageError
 from genlab.likelihood import Enumerated, auto
-from tests.models.boltzmann.rbm import RBM, random_machine
+from genlab.models.boltzmann import RBM
+from tests.models.boltzmann.rbm import random_machine
 from tests.testing.honest import Factorised
 from tests.training.small import Bits
 
@@ -29,7 +30,7 @@ class Uncertain(RBM):
 def machine(kind: type[RBM] = RBM, hidden: int = 3) -> RBM:
     """Of four bits, with random weights."""
     model = kind(BITS.spec, hidden)
-    model.energy = random_machine(4, hidden).float()
+    model.machine = random_machine(4, hidden).float()
     return model.eval()
 
 
@@ -51,11 +52,11 @@ def test_probabilities_sum_to_one_and_are_those_of_the_energy():
     model = machine()
     result = prepared(model)(every_datum(), generator=noise())
     assert float(result.nats.exp().sum()) == pytest.approx(1, abs=1e-6)
-    expected = -model.energy.free_energy(every_datum()) - model.energy.log_z()
+    expected = -model.machine.free_energy(every_datum()) - model.machine.log_z()
     assert torch.allclose(result.nats, expected.double(), atol=1e-6)
     assert result.guarantee is Guarantee.EXACT
     assert result.measure is Measure.MASS
-    assert result.diagnostics["log_z"] == pytest.approx(model.energy.log_z())
+    assert result.diagnostics["log_z"] == pytest.approx(model.machine.log_z())
 
 
 def test_draws_of_an_uncertain_energy_are_averaged():

@@ -1,108 +1,145 @@
-"""The energy of a restricted Boltzmann machine with binary units. Mathematics: the package."""
+"""A restricted Boltzmann machine as something that learns: centred coordinates and their closed
+gradient.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Generator, Tensor, nn
-from torch.nn import functional as F
 
-from genlab.contracts import ENUMERABLE
-from genlab.models.boltzmann import states
-from genlab.nn.heads import full
+from genlab.contracts import UsageError
+from genlab.models.boltzmann.couplings import Couplings
+from genlab.models.boltzmann.units import Bernoulli, Units
 from genlab.nn.precision import full_precision
 
 
 class RestrictedBoltzmann(nn.Module):
-    """p(v, h) of D visible and H hidden bits; no training rule.
+    """p(v, h) of D visible and H hidden units; no training rule.
 
+    size, hidden: the units of both sides; a number for so many bits.
     weight: W (H, D), drawn from N(0, 0.01²). visible: (D,), hidden: (H,). The parameters are those of
 
-      E(v, h) = −(h − λ)ᵀ W (v − μ) − visibleᵀ v − hiddenᵀ h
+      log p(v, h) = (h − λ)ᵀ W (v − μ) + visibleᵀ v + hiddenᵀ h − …
 
-    with offsets μ: (D,) and λ: (H,), zero unless ``centre`` moves them. Gradients in these coordinates are
-    the centred ones (Montavon & Müller: Deep Boltzmann Machines and the Centering Trick, 2012).
+    with offsets μ: (D,) and λ: (H,), zero unless ``centre`` moves them. Gradients in these coordinates
+    are the centred ones (Montavon & Müller: Deep Boltzmann Machines and the Centering Trick, 2012).
+    What depends on the distribution alone is asked of ``couplings``. base: (D,) natural parameters of
+    independent units like the data, where annealing begins; zero until training has seen data.
+
+    Raises UsageError where neither side is bounded: Z could be infinite.
     """
 
-    def __init__(self, size: int, hidden: int) -> None:
+    def __init__(self, size: int | Units, hidden: int | Units) -> None:
         super().__init__()
-        self.weight = nn.Parameter(0.01 * torch.randn(hidden, size))
-        self.visible = nn.Parameter(torch.zeros(size))
-        self.hidden = nn.Parameter(torch.zeros(hidden))
+        self.visible_units = Bernoulli(size) if isinstance(size, int) else size
+        self.hidden_units = Bernoulli(hidden) if isinstance(hidden, int) else hidden
+        if not (self.visible_units.bounded or self.hidden_units.bounded):
+            kinds = [type(u).__name__.lower() for u in (self.visible_units, self.hidden_units)]
+            raise UsageError(
+                f"{kinds[1]} hidden units over {kinds[0]} visible units may have no finite partition "
+                "function: take Bernoulli hidden units"
+            )
+        wide, high = self.visible_units.size, self.hidden_units.size
+        self.weight = nn.Parameter(0.01 * torch.randn(high, wide))
+        self.visible = nn.Parameter(torch.zeros(wide))
+        self.hidden = nn.Parameter(torch.zeros(high))
         self.visible_offset: Tensor
         self.hidden_offset: Tensor
-        self.register_buffer("visible_offset", torch.zeros(size))
-        self.register_buffer("hidden_offset", torch.zeros(hidden))
+        self.base: Tensor
+        self.register_buffer("base", torch.zeros(wide))
+        self.register_buffer("visible_offset", torch.zeros(wide))
+        self.register_buffer("hidden_offset", torch.zeros(high))
 
-    def biases(self) -> tuple[Tensor, Tensor]:
-        """b: (D,) and c: (H,) of the energy without offsets."""
+    def extra_repr(self) -> str:
+        return f"{self.visible_units.size} → {self.hidden_units.size}"
+
+    def couplings(self) -> Couplings:
+        """W, b and c without offsets."""
         visible = self.visible - self.hidden_offset @ self.weight
         hidden = self.hidden - self.weight @ self.visible_offset
-        return visible, hidden
+        return Couplings(self.weight, visible, hidden, self.visible_units, self.hidden_units)
 
     @torch.no_grad()
     def centre(self, visible_offset: Tensor, hidden_offset: Tensor) -> None:
         """Move the offsets to μ: (D,) and λ: (H,). The distribution stays what it was."""
-        visible, hidden = self.biases()
+        plain = self.couplings()
         self.visible_offset.copy_(visible_offset)
         self.hidden_offset.copy_(hidden_offset)
-        self.visible.copy_(visible + hidden_offset @ self.weight)
-        self.hidden.copy_(hidden + self.weight @ visible_offset)
-
-    # ------------------------------------------------------------------------------------------- energy
+        self.visible.copy_(plain.visible + hidden_offset @ self.weight)
+        self.hidden.copy_(plain.hidden + self.weight @ visible_offset)
 
     def free_energy(self, v: Tensor) -> Tensor:
         """(n,) F(v) in nats of v: (n, D): p(v) = exp(−F(v)) / Z. Never in less than float32."""
         with full_precision(v.device):
-            visible, hidden = self.biases()
-            z = F.linear(v, self.weight, hidden)
-            return -(v @ visible) - F.softplus(z).sum(1)
-
-    def hidden_given(self, v: Tensor, *, generator: Generator | None = None) -> Tensor:
-        """(n, H) draws of h given v: (n, D)."""
-        return bernoulli(F.linear(v, self.weight, self.biases()[1]).sigmoid(), generator)
-
-    def visible_given(self, h: Tensor, *, generator: Generator | None = None) -> Tensor:
-        """(n, D) draws of v given h: (n, H)."""
-        return bernoulli(torch.addmm(self.biases()[0], h, self.weight).sigmoid(), generator)
-
-    # ---------------------------------------------------------------------------- by summing out one side
+            return self.couplings().free_energy(v)
 
     @property
     def summable(self) -> int | None:
-        """Units of the smaller side; None where its states are too many to be summed over."""
-        units = min(self.weight.shape)
-        return units if units <= ENUMERABLE else None
+        return self.couplings().summable
 
+    @torch.no_grad()
     def log_z(self) -> float:
-        """log Z in nats, over the states of the smaller side."""
-        return float(self._log_weights().logsumexp(0))
+        return self.couplings().log_z()
 
     @torch.no_grad()
     def draw(self, n: int, *, generator: Generator) -> Tensor:
-        """(n, D) independent draws of v from p(v) itself, by a table of the smaller side's states."""
-        codes = states.draw(self._log_weights(), n, generator=generator)
-        side = states.codes_to_bits(codes, min(self.weight.shape)).to(self.weight.dtype)
-        return self.visible_given(side, generator=generator) if self._hidden_is_smaller else side
-
-    @property
-    def _hidden_is_smaller(self) -> bool:
-        return len(self.hidden) <= len(self.visible)
-
-    @torch.no_grad()
-    def _log_weights(self) -> Tensor:
-        """(2^n,) float64 of the smaller side's states."""
-        visible, hidden = self.biases()
-        if self._hidden_is_smaller:
-            return states.log_weights(self.weight, hidden, visible)
-        return states.log_weights(self.weight.T, visible, hidden)
+        """(n, D) independent draws of v from p(v) itself; only where ``summable``."""
+        return self.couplings().draw(n, generator=generator)
 
 
-def bernoulli(p: Tensor, generator: Generator | None) -> Tensor:
-    """Bits that are 1 with probability p, by comparing it with 31 random bits; p is overwritten.
+def contrast(
+    machine: RestrictedBoltzmann, positive: tuple[Tensor, Tensor], negative: tuple[Tensor, Tensor]
+) -> Tensor:
+    """mean F(v⁺) − mean F(v⁻), the loss of contrastive divergence (nats).
 
-    They cost less than the 24 of a uniform float, which would be 0, and below any p, once in 2^24 times.
-    Never in less than float32: of 31 bits bfloat16 keeps 8, and a p of 1 would fail once in 2^9 times.
+    positive, negative: v: (n, D) and (m, D) with the natural parameters z: (n, H) and (m, H) of h given
+    them, which no gradient passes. Its gradient is written down: two thirds of the time that automatic
+    differentiation of the free energies takes."""
+    (data, z), (fantasy, fantasy_z) = positive, negative
+    units = machine.visible_units
+    value = _Contrast.apply(
+        machine.weight, machine.visible, machine.hidden, data, machine, z, fantasy, fantasy_z
+    )
+    return value + units.energy(data).mean() - units.energy(fantasy).mean()  # type: ignore[operator]
+
+
+class _Contrast(torch.autograd.Function):
+    """With Δ for positive less negative means, ĥ = E[h | v] and the offsets μ, λ:
+
+    ∂/∂W = −Δ(ĥ − λ)(v − μ)ᵀ,   ∂/∂visible = −Δv,   ∂/∂hidden = −Δĥ,   ∂/∂v⁺ = −(b + Wᵀĥ⁺) / n.
     """
-    p = full(p)
-    random = torch.empty(p.shape, dtype=torch.int32, device=p.device).random_(generator=generator)
-    return random.to(p.dtype).lt_(p.mul_(2.0**31))
+
+    @staticmethod
+    def forward(ctx: Any, *given: Any) -> Tensor:
+        weight, _, _, data, machine, z, fantasy, fantasy_z = given
+        plain, units = machine.couplings(), machine.hidden_units
+        h, fantasy_h = units.mean(z), units.mean(fantasy_z)
+        ctx.save_for_backward(weight, plain.visible, data, h, fantasy, fantasy_h)
+        ctx.offsets = machine.visible_offset.clone(), machine.hidden_offset.clone()
+        low = (data @ plain.visible + units.log_partition(z)).mean()
+        high = (fantasy @ plain.visible + units.log_partition(fantasy_z)).mean()
+        return high - low
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,) = gradients
+        weight, visible, data, h, fantasy, fantasy_h = ctx.saved_tensors
+        mu, offset = ctx.offsets
+        v_change = fantasy.mean(0) - data.mean(0)
+        h_change = fantasy_h.mean(0) - h.mean(0)
+        # −Δ(hvᵀ) + Δh μᵀ + λ Δvᵀ as one product
+        left = torch.cat([h / -len(h), fantasy_h / len(fantasy_h), -h_change[None], -offset[None]])
+        right = torch.cat([data, fantasy, mu[None], v_change[None]])
+        along = None
+        if ctx.needs_input_grad[3]:
+            along = torch.addmm(visible, h, weight) * (-gradient / len(h))
+        return (
+            (left * gradient).T @ right,
+            v_change * gradient,
+            h_change * gradient,
+            along,
+            *4 * [None],
+        )

@@ -1,15 +1,16 @@
 """Sums over all states of one side of a restricted Boltzmann machine, in float64.
 
-Summed out over the far side, a state s of the near side has log weight Σ_i s_i a_i + Σ_j softplus(z_j),
-z = sM + d. Split into its leading and its trailing units, a state's z is the sum of one row for each part:
-with n near and m far units a block costs an addition and a softplus, not a matrix product over n units.
-"""
+Summed out over the far side, a state s of the near side has log weight Σ_i s_i a_i + A(z), z = sM + d,
+where A is the log partition function of the far side's units. Split into its leading and its trailing
+units, a state's z is the sum of one row for each part: with n near and m far units a block costs an
+addition and a softplus, not a matrix product over n units."""
 
 from __future__ import annotations
 
 import torch
 from torch import Generator, Tensor
-from torch.nn import functional as F
+
+from genlab.models.boltzmann.units import Units
 
 BLOCK = 7  # trailing units: 2^7 states at a time stay in the cache
 
@@ -20,10 +21,10 @@ def codes_to_bits(codes: Tensor, units: int) -> Tensor:
     return (codes.unsqueeze(-1) >> places & 1).double()
 
 
-def log_weights(matrix: Tensor, near: Tensor, far: Tensor) -> Tensor:
+def log_weights(matrix: Tensor, near: Tensor, far: Tensor, far_units: Units) -> Tensor:
     """(2^n,) float64: the log weight of every state of the near side, in the order of its code.
 
-    matrix: (n, m) weights. near: (n,), far: (m,) biases.
+    matrix: (n, m) weights. near: (n,), far: (m,) biases. far_units: what the far side is made of.
     """
     matrix, near, far = matrix.double(), near.double(), far.double()
     n = len(near)
@@ -34,8 +35,7 @@ def log_weights(matrix: Tensor, near: Tensor, far: Tensor) -> Tensor:
     own = block @ near[leading:]
     total = torch.empty(2**leading, 2**trailing, dtype=torch.float64, device=matrix.device)
     for row, bits in zip(total, _all_states(leading, matrix.device), strict=True):
-        # beyond a threshold softplus would return z itself, 2e-9 off at torch's default of 20
-        far_sum = F.softplus(z + bits @ matrix[:leading], threshold=40).sum(1)
+        far_sum = far_units.log_partition(z + bits @ matrix[:leading])
         row.copy_(far_sum + own + bits @ near[:leading])
     return total.flatten()
 
