@@ -26,11 +26,11 @@ import torch
 from reporting import table, verdict
 from torch import Tensor
 
+from genlab.blocks import BLOCK
 from genlab.contracts import Batch, DataModule, DataSpec, Support
 from genlab.likelihood import Exact, evaluate
 from genlab.likelihood.scoring import Scored
 from genlab.models.made import MADE
-from genlab.sampling import BLOCK
 from genlab.training import TrainerSettings
 
 REQUIRED = 1.3

@@ -9,11 +9,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from genlab.blocks import BLOCK
 from genlab.contracts import GenerativeModel
 from genlab.progress import progress
 from genlab.randomness import generator
-
-BLOCK = 64  # rows, of an evaluation too
 
 
 @torch.no_grad()

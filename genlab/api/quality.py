@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from genlab.blocks import BLOCK
 from genlab.components import build, is_component
 from genlab.contracts import DataModule, UsageError
 from genlab.data import fingerprint
 from genlab.metrics import Measured, SampleMetric
 from genlab.metrics.base import Values
 from genlab.runs import RunDirectory, digest, now, versions, write_json
-from genlab.sampling import BLOCK
 
 
 def build_metrics(nodes: Mapping[str, Any], seed: int) -> list[SampleMetric]:

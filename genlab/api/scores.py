@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from genlab.blocks import BLOCK
 from genlab.contracts import DataModule, Likelihood, Measure
 from genlab.data import fingerprint
 from genlab.likelihood.floor import independent_floor
 from genlab.likelihood.scoring import Scored
 from genlab.runs import RunDirectory, atomic, digest, now, versions, write_json
-from genlab.sampling import BLOCK
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ and says how far that number can be trusted. A **figure** shows what only this m
 | file | says |
 |---|---|
 | ``data`` | what one datum is (``DataSpec``), a batch, a data module |
-| ``training`` | what is trained, in stages (``Stage``, ``Trainable``, ``GenerativeModel``) |
+| ``training`` | what is trained, in stages (``Stage``, ``Trainable``, ``Model``, ``GenerativeModel``) |
 | ``likelihood`` | a number and its guarantee (``LogLikelihood``, ``Likelihood``) |
-| ``capabilities`` | what a model can do beside sampling: likelihood, energy, flow, completion, … |
+| ``capabilities`` | what a model can do beside sampling: likelihood, energy, flow, codes, labels, … |
 | ``evidence`` | what may be known of a datum (``Observed``, ``Noisy``, ``Pooled``) |
 | ``figures`` | pictures as numbers |
 | ``loading`` | how data become batches: by epoch, rank and position, all of it resumable |
@@ -23,6 +23,7 @@ Shapes in all docstrings: B data in a batch, D = prod(shape) numbers in a datum,
 from genlab.contracts.capabilities import (
     ENUMERABLE,
     AnnealingPath,
+    Classifies,
     Completes,
     HasEncoder,
     HasEnergy,
@@ -36,7 +37,7 @@ from genlab.contracts.data import Batch, BatchSource, DataModule, DataSpec, Supp
 from genlab.contracts.evidence import Evidence, Noisy, Observed, Pooled
 from genlab.contracts.figures import Figure, Images, Matrix, Plane
 from genlab.contracts.likelihood import Bracket, Guarantee, Likelihood, LogLikelihood, Measure
-from genlab.contracts.training import GenerativeModel, Stage, Trainable
+from genlab.contracts.training import GenerativeModel, Model, Stage, Trainable
 from genlab.errors import (
     DataError,
     GenlabError,
@@ -51,6 +52,7 @@ __all__ = [
     "Batch",
     "BatchSource",
     "Bracket",
+    "Classifies",
     "Completes",
     "DataError",
     "DataModule",
@@ -71,6 +73,7 @@ __all__ = [
     "LogLikelihood",
     "Matrix",
     "Measure",
+    "Model",
     "Noisy",
     "Observed",
     "Plane",

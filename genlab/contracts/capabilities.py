@@ -112,11 +112,32 @@ class HasVelocity(ABC):
 
 
 class HasEncoder(ABC):
-    @abstractmethod
-    def encode(self, x: Tensor) -> Tensor: ...
+    """A map to codes and back. Neither draws anything, and rows of a batch do not see each other."""
 
     @abstractmethod
-    def decode(self, z: Tensor) -> Tensor: ...
+    def encode(self, x: Tensor) -> Tensor:
+        """z: (B, …), the code of x: (B, *shape): the same for the same x, always."""
+
+    @abstractmethod
+    def decode(self, z: Tensor) -> Tensor:
+        """(B, *shape), the mean of x given z: (B, …), in the units of the data.
+
+        On BINARY data these are probabilities in [0, 1]. On LEVELS and REAL data they need not lie in the
+        support: a mean is no level, and that of a linear decoder may overshoot.
+        """
+
+
+class Classifies(ABC):
+    """classifies: False where the model was built without what it takes, such as label units."""
+
+    classifies: bool = True
+
+    @abstractmethod
+    def log_posterior(self, x: Tensor, *, generator: Generator) -> Tensor:
+        """(B, spec.classes) nats: log p(label | x) of x: (B, *shape), normalised over the classes.
+
+        Rows of a batch do not see each other. Only called where ``classifies``.
+        """
 
 
 class Completes(ABC):

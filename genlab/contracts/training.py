@@ -67,7 +67,7 @@ def adam(parameters: Iterable[nn.Parameter]) -> Optimizer:
 
 
 class Trainable(LightningModule, ABC):
-    """Everything that is trained: generative models, classifiers, auto-encoders.
+    """Everything that is trained, in stages: models, and parts of them.
 
     ``configure_optimizers`` and optimizers must not read ``trainer.estimated_stepping_batches`` before
     the first step: it makes Lightning set up the loader before its position is restored, and a resumed
@@ -174,11 +174,12 @@ class Trainable(LightningModule, ABC):
         return min(total, self.stage.max_steps or math.inf)
 
 
-class GenerativeModel(Trainable):
-    """A model of data: its samples, and whatever capabilities its bases claim.
+class Model(Trainable):
+    """What a configuration names as ``model=…``: built as ``Model(spec, …)``, since the data describe
+    themselves and no shape is written in a configuration.
 
-    The data describe themselves: every model is built as ``Model(spec, …)`` and no shape is written in
-    a configuration. ``label=None`` always means the marginal or unconditional distribution.
+    What it can do is said by its other bases: ``GenerativeModel`` draws samples, ``Classifies`` tells
+    labels, ``HasEncoder`` has codes. supports: the data that it takes; others are refused when it is built.
     """
 
     supports: ClassVar[frozenset[Support]] = frozenset(Support)
@@ -191,6 +192,13 @@ class GenerativeModel(Trainable):
                 f"{type(self).__name__} takes {takes} data; {spec.name} is {spec.support.name}"
             )
         self.spec = spec
+
+
+class GenerativeModel(Model):
+    """A model of data: its samples, and whatever capabilities its bases claim.
+
+    ``label=None`` always means the marginal or unconditional distribution.
+    """
 
     @abstractmethod
     def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:

@@ -11,7 +11,7 @@
 | ``window`` | a kernel density of samples: the smoothed model |
 | ``parzen`` | the historical Gaussian window on greys, beside its references |
 | ``kernels``, ``bandwidth``, ``kmeans`` | what windows are made of |
-| ``scoring`` | a split scored in blocks; every per-example value once |
+| ``scoring`` | the scores of a split, and what may be said of their mean |
 | ``floor`` | the independent model beside every score |
 """
 

@@ -32,9 +32,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from genlab.blocks import BLOCK
 from genlab.contracts import DataSpec, Support
 from genlab.nn.precision import products
-from genlab.sampling import BLOCK
 
 COLUMNS = (
     1024  # samples at a time: a block of distances, 64 × 1024 float64, stays in a processor's cache

@@ -1,36 +1,19 @@
-"""Scores of a split, the same number for number on one process and on many.
-
-The unit of work is a block of 64 consecutive rows with a random generator of its own, keyed by (seed,
-split, block): an estimator's noise depends neither on batch size nor on how many processes share the
-blocks. Rank 0 gets every per-example value exactly once and counts them.
-"""
+"""Scores of a split: a likelihood's number for every datum, and what may be said of their mean."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
-from pytorch_lightning import LightningModule
-from torch import Tensor
-from torch.utils.data import DataLoader
+from torch import Generator, Tensor
 
-from genlab.contracts import (
-    Batch,
-    BatchSource,
-    DataModule,
-    GenerativeModel,
-    GenlabError,
-    Likelihood,
-    LogLikelihood,
-    Measure,
-)
-from genlab.progress import progress
+from genlab.blocks import Answer, BlockPass, not_finite, standard_error
+from genlab.contracts import Batch, DataModule, GenerativeModel, Likelihood, LogLikelihood, Measure
 from genlab.randomness import generator
-from genlab.sampling import BLOCK
 
 
 @dataclass(frozen=True)
@@ -79,17 +62,8 @@ class Scored:
         return float(-self.nats.mean() / (size * math.log(2)))
 
     def _reason(self) -> str | None:
-        bad = np.flatnonzero(~np.isfinite(self.nats))
-        if len(bad):
-            return (
-                f"{len(bad)} of {len(self.nats)} values are not finite, the first is row {bad[0]}"
-            )
-        return f"not converged: {self.result.problem}" if self.result.problem else None
-
-
-def standard_error(values: np.ndarray) -> float | None:
-    """sd / √n; None for a single value."""
-    return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None
+        problem = f"not converged: {self.result.problem}" if self.result.problem else None
+        return not_finite(self.nats) or problem
 
 
 def _finite(ends: tuple[float, float] | None) -> bool:
@@ -116,38 +90,11 @@ def evaluate(
     write: Callable[[Scored], None],
 ) -> None:
     """Score a split; ``write`` is called once, on rank 0, with every value."""
-    data.prepare_data()
-    data.setup("test")
-    module = _Scoring(model, likelihood, data, split, seed, write)
-    trainer.predict(module, return_predictions=False)
+    _Scoring(model, likelihood, data, split, seed, write).by(trainer)
 
 
-class _Blocks:
-    """This rank's blocks of a split: every world-th, and the block's number with it."""
-
-    def __init__(self, dataset: BatchSource, rank: int, world: int) -> None:
-        self.dataset = dataset
-        self.numbers = range(rank, -(-len(dataset) // BLOCK), world)
-
-    def __iter__(self) -> Iterator[tuple[int, Batch]]:
-        for number in self.numbers:
-            rows = torch.arange(number * BLOCK, min((number + 1) * BLOCK, len(self.dataset)))
-            yield number, self.dataset[rows]
-
-    def __len__(self) -> int:
-        return len(self.numbers)
-
-
-class _BlockSet(torch.utils.data.IterableDataset):
-    def __init__(self, blocks: _Blocks) -> None:
-        self.blocks = blocks
-
-    def __iter__(self) -> Iterator[tuple[int, Batch]]:
-        return iter(self.blocks)
-
-
-class _Scoring(LightningModule):
-    """Runs a likelihood over blocks. ``Trainer.test`` would pad the shards with duplicates."""
+class _Scoring(BlockPass):
+    """Runs a likelihood over blocks."""
 
     def __init__(
         self,
@@ -158,18 +105,12 @@ class _Scoring(LightningModule):
         seed: int,
         write: Callable[[Scored], None],
     ) -> None:
-        super().__init__()
+        super().__init__(data, split, ("evaluate", seed, split))
         self.model, self.likelihood = model, likelihood
-        self.data, self.split, self.seed, self.write = data, split, seed, write
-        self._parts: list[tuple[Tensor, LogLikelihood]] = []
+        self.seed, self.write = seed, write
 
-    def predict_dataloader(self) -> DataLoader:
-        dataset = self.data.dataset(self.split)
-        blocks = _Blocks(dataset, self.trainer.global_rank, self.trainer.world_size)
-        return DataLoader(_BlockSet(blocks), batch_size=None, collate_fn=lambda block: block)
-
-    def on_predict_start(self) -> None:
-        self.eval()
+    def prepare(self) -> None:
+        """Rank 0 prepares the likelihood; the others get its buffers."""
         if self.trainer.is_global_zero:
             noise = generator("prepare", self.seed, device=self.device)
             self.likelihood.prepare(self.data, generator=noise)
@@ -177,66 +118,19 @@ class _Scoring(LightningModule):
             own = dict(self.likelihood.named_buffers(recurse=False))
             for name, tensor in self.trainer.strategy.broadcast(own).items():
                 self.likelihood.register_buffer(name, tensor.to(self.device))
-        total = -(-len(self.data.dataset(self.split)) // (BLOCK * self.trainer.world_size))
-        self._bar = progress(f"evaluate {self.split}", total)
-        self._advance = self._bar.__enter__()
 
-    def predict_step(self, block: tuple[int, Batch], _index: int) -> Tensor:
-        if (
-            self.trainer.received_sigterm
-        ):  # Lightning notes the signal, and acts on it only in training
-            raise KeyboardInterrupt
-        number, batch = block
-        noise = generator("evaluate", self.seed, self.split, number, device=self.device)
+    def answer(self, batch: Batch, noise: Generator) -> Answer:
         result = self.likelihood(batch.x, generator=noise)
-        assert batch.index is not None, "a data set gives every row its index"
-        self._parts.append((batch.index.cpu(), result))
-        if self.trainer.is_global_zero:
-            self._advance(len(self._parts), "blocks")
-        return batch.index  # Lightning warns of a step that returns nothing
+        each = {k: v for k, v in result.diagnostics.items() if isinstance(v, Tensor)}
+        common = {k: v for k, v in result.diagnostics.items() if k not in each}
+        about = replace(result, nats=torch.empty(0), diagnostics=common)
+        return Answer({"nats": result.nats} | {f"{EACH}{k}": v for k, v in each.items()}, about)
 
-    def on_predict_epoch_end(self) -> None:
-        self._bar.__exit__(None, None, None)
-        parts = [_on_cpu(index, result) for index, result in self._parts]
-        self._parts.clear()
-        if self.trainer.world_size > 1:
-            gathered: list[Any] = [None] * self.trainer.world_size
-            torch.distributed.all_gather_object(gathered, parts)
-            parts = [part for rank in gathered for part in rank]
-        if self.trainer.is_global_zero:
-            self.write(_assemble(parts, len(self.data.dataset(self.split))))
+    def finish(self, values: dict[str, np.ndarray], abouts: list[LogLikelihood]) -> None:
+        each = {k.removeprefix(EACH): v for k, v in values.items() if k.startswith(EACH)}
+        doubtful = [about for about in abouts if about.problem]
+        diagnostics = each | abouts[0].diagnostics
+        self.write(Scored(values["nats"], diagnostics, (doubtful or abouts)[0]))
 
 
-_Part = tuple[np.ndarray, np.ndarray, dict[str, Any], LogLikelihood]
-
-
-def _on_cpu(index: Tensor, result: LogLikelihood) -> _Part:
-    """A block's values as arrays, which may travel between processes."""
-    diagnostics = {
-        k: v.detach().double().cpu().numpy() if isinstance(v, Tensor) else v
-        for k, v in result.diagnostics.items()
-    }
-    nats = result.nats.detach().double().cpu().numpy()
-    bare = replace(result, nats=torch.empty(0), diagnostics={})
-    return index.numpy(), nats, diagnostics, bare
-
-
-def _assemble(parts: list[_Part], n: int) -> Scored:
-    """All rows in order. Raises GenlabError unless each of the n was scored exactly once."""
-    index = np.concatenate([part[0] for part in parts])
-    if not np.array_equal(np.sort(index), np.arange(n)):
-        raise GenlabError(
-            f"{len(np.unique(index))} of {n} data were scored, in {len(index)} values"
-        )
-    order = index.argsort()
-    nats = np.concatenate([part[1] for part in parts])[order]
-    first = parts[0][2]
-    diagnostics = {
-        key: np.concatenate([part[2][key] for part in parts])[order]
-        if isinstance(value, np.ndarray)
-        else value
-        for key, value in first.items()
-    }
-    results = [part[3] for part in parts]
-    doubtful = [result for result in results if result.problem]
-    return Scored(nats, diagnostics, (doubtful or results)[0])
+EACH = "diagnostic "  # begins the name of a diagnostic that each datum has

@@ -14,14 +14,13 @@ import genlab
 from genlab.contracts import (
     Bracket,
     DataSpec,
-    GenlabError,
     Guarantee,
     LogLikelihood,
     Measure,
     Support,
 )
 from genlab.likelihood.floor import independent_floor
-from genlab.likelihood.scoring import Scored, _assemble
+from genlab.likelihood.scoring import Scored
 from genlab.training import TrainerSettings
 
 DIFFUSION = [
@@ -35,6 +34,7 @@ DIFFUSION = [
 ]
 FORKED = TrainerSettings(accelerator="cpu", strategy="ddp_fork", devices=2)
 ALONE = TrainerSettings(accelerator="cpu")
+MADE_UP = LogLikelihood(torch.empty(0), Guarantee.EXACT, Measure.MASS, "made up")
 
 
 def values(run, split: str, settings: TrainerSettings) -> np.ndarray:
@@ -60,20 +60,9 @@ def test_more_processes_than_blocks(tmp_path):
     assert np.array_equal(alone, shared)
 
 
-def part(rows: list[int]):
-    result = LogLikelihood(torch.empty(0), Guarantee.EXACT, Measure.MASS, "made up")
-    return np.array(rows), -np.array(rows, dtype=float), {}, result
-
-
-def test_rows_are_put_in_order():
-    assert _assemble([part([2, 3]), part([0, 1])], 4).nats.tolist() == [0, -1, -2, -3]
-
-
 def test_a_shared_error_that_is_no_number_is_null():
     """A score file holds no NaN: it says why there is no number, and is not lost."""
-    result = replace(
-        part([])[3], shared=(math.nan, math.nan), bracket=Bracket(-math.inf, 0.0, False)
-    )
+    result = replace(MADE_UP, shared=(math.nan, math.nan), bracket=Bracket(-math.inf, 0.0, False))
     summary = Scored(np.array([math.nan]), {}, result).summary()
     assert "not finite" in summary["reason"]
     assert summary["shared"] is None
@@ -90,12 +79,6 @@ def test_weights_stay_what_they_are_after_an_evaluation_in_another_precision(tmp
     after = run.evaluate("test", settings=ALONE)
     assert after["nats"]["mean"] == before["nats"]["mean"]
     assert (after["world_size"], after["device"]) == (1, "cpu")
-
-
-@pytest.mark.parametrize("parts", [[part([0, 1])], [part([0, 1]), part([1, 2])]])
-def test_lost_or_repeated_rows_are_an_error(parts):
-    with pytest.raises(GenlabError, match="were scored"):
-        _assemble(parts, 3)
 
 
 class Fixed:
