@@ -297,6 +297,8 @@ def _name(hint: Any) -> str:
         return " or ".join("null" if a is type(None) else _name(a) for a in args)
     if origin is Literal:
         return " or ".join(map(str, args))
+    if origin in (dict, Mapping):
+        return _name(dict)
     if origin in (tuple, list):
         return f"a list, each {_name(args[0])}" if args else "a list"
     if inspect.isclass(hint) and issubclass(hint, enum.Enum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -26,7 +26,10 @@ class Stage:
     validate: per-datum values (B,) by name, lower is better, as ``Trainable.validate``; None: that one.
     optimizer: called with the parameters; None takes the run's ``optimizer``.
     max_epochs, max_steps: the stage ends with the first that is reached; 100 epochs if neither is given.
-    lr_schedule: how the learning rate falls over the stage: "constant", "linear" or "cosine".
+    lr_schedule: how the learning rate changes over the stage: "constant", "linear" or "cosine", or the
+        factor on the optimizer's rate from a step on, 1 before the first: ``{10000: 0.1}``.
+    momentum_schedule: the momentum from a step on, the optimizer's own before the first: ``{3000: 0.9}``.
+        For SGD alone.
     ema: decay of the exponential moving average of the weights, in [0, 1); 0 for none.
     patience: validations without a new best monitored value after which the stage ends; None: no end.
     begin: data-dependent initialisation from (at most 10,000) training data, run once before the fit,
@@ -35,6 +38,9 @@ class Stage:
         batches that together hold every training datum once and can be gone through again. Such a stage
         has no optimizer, epochs or steps; its loss is what the solution minimises. Every process
         solves for itself, and rank 0's solution is kept.
+    about: what the loss is, for messages: "free energy of layer 2 (500 → 250 units)".
+
+    Steps are those of the optimizer: the first is step 0.
 
     Give bound methods or partials of them, not lambdas: averaged copies of a model are deep copies, and a
     lambda would go on speaking of the original.
@@ -47,11 +53,13 @@ class Stage:
     optimizer: Callable[[Iterable[nn.Parameter]], Optimizer] | None = None
     max_epochs: int | None = None
     max_steps: int | None = None
-    lr_schedule: str = "constant"
+    lr_schedule: str | Mapping[int, float] = "constant"
+    momentum_schedule: Mapping[int, float] | None = None
     ema: float = 0.0
     patience: int | None = None
     begin: Callable[[Batch], None] | None = None
     solve: Callable[[Iterable[Batch]], None] | None = None
+    about: str = ""
 
 
 LR_SCHEDULES: dict[str, Callable[[float], float]] = {
@@ -59,6 +67,16 @@ LR_SCHEDULES: dict[str, Callable[[float], float]] = {
     "linear": lambda progress: max(0.0, 1.0 - progress),
     "cosine": lambda progress: 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress))),
 }
+
+
+def reached(schedule: Mapping[int, float], step: int, before: float) -> float:
+    """The value of a schedule by steps at a step; ``before`` where its first is still to come.
+
+    >>> [reached({10: 0.5, 20: 0.1}, step, 1.0) for step in (9, 10, 25)]
+    [1.0, 0.5, 0.1]
+    """
+    behind = [start for start in schedule if start <= step]
+    return schedule[max(behind)] if behind else before
 
 
 def adam(parameters: Iterable[nn.Parameter]) -> Optimizer:
@@ -165,8 +183,19 @@ class Trainable(LightningModule, ABC):
 
     def _rate(self, step: int) -> float:
         """The factor on the learning rate at an optimizer step of the current stage."""
-        factor = LR_SCHEDULES[self.stage.lr_schedule]
+        schedule = self.stage.lr_schedule
+        if not isinstance(schedule, str):
+            return reached(schedule, step, 1.0)
+        factor = LR_SCHEDULES[schedule]
         return factor(step / self.stage_steps()) if step else factor(0.0)
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Set the momentum, as a function of the step alone: nothing of it needs to be saved."""
+        schedule = self.stage.momentum_schedule
+        if schedule is None:
+            return
+        for group in optimizer.param_groups:
+            group["momentum"] = reached(schedule, self.trainer.global_step, group["momentum"])
 
     def stage_steps(self) -> float:
         """How many optimizer steps the current stage takes; only once training has begun."""

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from genlab.contracts import Stage, UsageError
 from genlab.runs import RunDirectory, atomic, file_digest, write_text
-from genlab.training.curves import EVERY, NonFinite
+from genlab.training.curves import EVERY, NonFinite, kept, of
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -184,7 +184,8 @@ class Checkpoints(Callback):
         if not all(bool(p.isfinite().all()) for p in self.stage.module.parameters()):
             raise NonFinite(
                 f"the weights are not finite after step {trainer.global_step} of stage "
-                f"{self.stage.name!r}: the last good checkpoint is kept; try a smaller optimizer.lr"
+                f"{self.stage.name!r}{of(self.stage)}: {kept(self.run, self.stage)}; try a smaller "
+                "learning rate"
             )
         trainer.save_checkpoint(self.run.checkpoint(self.stage.name, which))
         self._saved = time.monotonic()

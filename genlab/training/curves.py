@@ -17,7 +17,7 @@ import torch
 from pytorch_lightning import Callback, Trainer
 from torch import Tensor
 
-from genlab.contracts import GenlabError
+from genlab.contracts import GenlabError, Stage
 from genlab.progress import progress
 from genlab.runs import RunDirectory, write_text
 
@@ -32,15 +32,17 @@ class NonFinite(GenlabError):
 class Curves(Callback):
     """Writes the curves of one stage, shows progress and stops at a loss that is not finite."""
 
-    def __init__(self, run: RunDirectory, stage: str, title: str) -> None:
+    def __init__(self, run: RunDirectory, stage: Stage, title: str) -> None:
         self.run, self.stage, self.title = run, stage, title
         self._losses: list[Tensor] = []
         self._rows: list[list[Any]] = []
-        self._before = rows_before(run.curves, stage, -1)  # of a solved stage, which has no steps
+        self._before = rows_before(
+            run.curves, stage.name, -1
+        )  # of a solved stage, which has no steps
         self._note = ""
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
-        self._before = rows_before(self.run.curves, self.stage, trainer.global_step)
+        self._before = rows_before(self.run.curves, self.stage.name, trainer.global_step)
         self._rows.clear()
         self._losses.clear()
         total = int(module.stage_steps())
@@ -87,11 +89,10 @@ class Curves(Callback):
         bad = (~losses.isfinite()).nonzero()
         if len(bad):
             at = step - len(losses) + int(bad[0]) + 1
-            saved = self.run.checkpoint(self.stage, "last").is_file()
-            kept = "the last good checkpoint is kept" if saved else "nothing was saved yet"
             raise NonFinite(
-                f"the loss is {float(losses[bad[0]])} at step {at} of stage {self.stage!r}: "
-                f"{kept}; try a smaller optimizer.lr or trainer.gradient_clip_val=1"
+                f"the loss{of(self.stage)} is {float(losses[bad[0]])} at step {at} of stage "
+                f"{self.stage.name!r}: {kept(self.run, self.stage)}; try a smaller learning rate or "
+                "trainer.gradient_clip_val=1"
             )
         loss = losses.mean().item()
         self._add(trainer, "loss", loss)
@@ -99,7 +100,20 @@ class Curves(Callback):
 
     def _add(self, trainer: Trainer, name: str, value: float) -> None:
         shown = repr(value) if math.isfinite(value) else ""
-        self._rows.append([self.stage, trainer.current_epoch, trainer.global_step, name, shown])
+        self._rows.append(
+            [self.stage.name, trainer.current_epoch, trainer.global_step, name, shown]
+        )
+
+
+def of(stage: Stage) -> str:
+    """What the stage's loss is, in brackets, where it says so."""
+    return f" ({stage.about})" if stage.about else ""
+
+
+def kept(run: RunDirectory, stage: Stage) -> str:
+    """What a stage that went wrong leaves."""
+    saved = run.checkpoint(stage.name, "last").is_file()
+    return "the last good checkpoint is kept" if saved else "nothing was saved yet"
 
 
 def rows_before(path: Path, stage: str, step: int) -> list[Sequence[str]]:

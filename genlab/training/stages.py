@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import Any, get_type_hints
 
+import torch
+
 from genlab.components import build, coerce, is_component
 from genlab.contracts import Stage, Trainable, UsageError
-from genlab.contracts.training import LR_SCHEDULES
+from genlab.contracts.training import LR_SCHEDULES, adam
 from genlab.spelling import suggest
 
-OPTIONS = ("optimizer", "max_epochs", "max_steps", "lr_schedule", "ema", "patience")
+OPTIONS = (
+    "optimizer",
+    "max_epochs",
+    "max_steps",
+    "lr_schedule",
+    "momentum_schedule",
+    "ema",
+    "patience",
+)
 
 
 def resolve_stages(
@@ -87,13 +98,53 @@ def _require_sane(stage: Stage, where: str) -> None:
         value = getattr(stage, key)
         if value is not None and value < 1:
             raise UsageError(f"{where}.{key}={value} must be at least 1, or null for no limit")
-    if stage.lr_schedule not in LR_SCHEDULES:
-        known = " or ".join(LR_SCHEDULES)
-        raise UsageError(f"{where}.lr_schedule={stage.lr_schedule}: expected {known}")
     if not 0 <= stage.ema < 1:
         raise UsageError(f"{where}.ema={stage.ema} must be in [0, 1)")
-    if stage.optimizer is not None:
-        try:
-            stage.optimizer(list(stage.module.parameters()))
-        except (TypeError, ValueError) as error:
-            raise UsageError(f"the optimizer of {where} refuses its options: {error}") from None
+    optimizer = _tried(stage, where)
+    _require_schedules(stage, optimizer, where)
+
+
+def _tried(stage: Stage, where: str) -> torch.optim.Optimizer:
+    try:
+        return (stage.optimizer or adam)(list(stage.module.parameters()))
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"the optimizer of {where} refuses its options: {error}") from None
+
+
+def _require_schedules(stage: Stage, optimizer: torch.optim.Optimizer, where: str) -> None:
+    rate, momentum = stage.lr_schedule, stage.momentum_schedule
+    if not isinstance(rate, str):
+        _require_steps(rate, f"{where}.lr_schedule", "a factor of 0 or more", 0.0, math.inf)
+    elif rate not in LR_SCHEDULES:
+        known = " or ".join(LR_SCHEDULES)
+        raise UsageError(
+            f"{where}.lr_schedule={rate}: expected {known}, or a factor from a step on, {{10000: 0.1}}"
+        )
+    if momentum is None:
+        return
+    _require_steps(momentum, f"{where}.momentum_schedule", "a momentum in [0, 1)", 0.0, 1.0)
+    if not isinstance(optimizer, torch.optim.SGD):
+        raise UsageError(
+            f"{where}.momentum_schedule: {type(optimizer).__name__} has no momentum that could change: "
+            "choose optimizer=sgd or leave the schedule out"
+        )
+
+
+def _require_steps(
+    schedule: Mapping[Any, Any], where: str, expected: str, low: float, high: float
+) -> None:
+    """Raise UsageError unless steps are whole numbers and values numbers in [low, high)."""
+    for step, value in schedule.items():
+        if not (_is_number(step) and step >= 0 and step == int(step)):
+            raise UsageError(
+                f"{where}={dict(schedule)}: {step!r} is no step: give whole numbers of 0 or more, "
+                "as {10000: 0.1}"
+            )
+        if not (_is_number(value) and low <= value < high):
+            raise UsageError(
+                f"{where}={dict(schedule)}: {value!r} at step {step} is not {expected}"
+            )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
