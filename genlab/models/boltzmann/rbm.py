@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 from genlab.contracts import (
     AnnealingPath,
     Batch,
+    Classifies,
     Completes,
     DataSpec,
     Evidence,
@@ -43,7 +44,7 @@ HIDDEN: dict[str, type[Units]] = {
 }
 
 
-class RBM(GenerativeModel, HasEnergy, HasEncoder, Completes, HasFigures):
+class RBM(GenerativeModel, HasEnergy, HasEncoder, Classifies, Completes, HasFigures):
     """p(v, h) ∝ exp(hᵀWv + bᵀv + cᵀh): bits as they are, grey levels and reals as Gaussian units.
 
     hidden: how many hidden units, of the kind ``units``. labels: model the label beside the datum.
@@ -72,7 +73,7 @@ class RBM(GenerativeModel, HasEnergy, HasEncoder, Completes, HasFigures):
         if units not in HIDDEN:
             raise UsageError(f"model.units={units}: expected {', '.join(HIDDEN)}")
         self.inputs = inputs_for(spec)
-        self.classes = spec.classes if labels else 0
+        self.classes, self.classifies = (spec.classes if labels else 0), labels
         visible = with_labels(self.inputs.units, spec) if labels else self.inputs.units
         self.machine = RestrictedBoltzmann(visible, HIDDEN[units](hidden))
         self.learner = learning(self.machine)
@@ -81,7 +82,8 @@ class RBM(GenerativeModel, HasEnergy, HasEncoder, Completes, HasFigures):
     # ------------------------------------------------------------------------------------- training
 
     def stages(self) -> Sequence[Stage]:
-        return (Stage("rbm", self, self.loss, lr_schedule="linear", begin=self.begin),)
+        about = f"free energy of {self.machine.extra_repr()} units"
+        return (Stage("rbm", self, self.loss, lr_schedule="linear", begin=self.begin, about=about),)
 
     @torch.no_grad()
     def begin(self, batch: Batch) -> None:
@@ -152,8 +154,6 @@ class RBM(GenerativeModel, HasEnergy, HasEncoder, Completes, HasFigures):
     @torch.no_grad()
     def log_posterior(self, x: Tensor, *, generator: Generator) -> Tensor:
         """(B, C) log p(label | x), by the free energies of x with every label."""
-        if not self.classes:
-            raise UsageError("this RBM has no label units: train it with model.labels=true")
         v = self.inputs.mean(x)
         return log_joint(self.machine.couplings(), v, self.classes).log_softmax(1)
 

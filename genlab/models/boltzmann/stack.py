@@ -51,6 +51,7 @@ class Stack(nn.ModuleList):
                 partial(self._loss, number - 1, visible, draw),
                 lr_schedule="linear",
                 begin=partial(self._begin, number - 1, visible, draw),
+                about=f"free energy of layer {number} ({machine.extra_repr()} units)",
             )
             for number, machine in enumerate(self, 1)
         ]
