@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 
 from genlab.contracts import DataSpec, Support
+from genlab.models.boltzmann import DBN
 from genlab.models.chow_liu import ChowLiu
 from genlab.models.diffusion import Denoiser, Diffusion
 from genlab.models.diffusion.networks import Dense
@@ -29,6 +30,10 @@ def mixtures(spec: DataSpec):
 
 MODELS = {
     "chow_liu": ChowLiu,
+    "dbn": partial(DBN, hidden=(8, 6), temperatures=100),
+    "dbn, three layers, fine-tuned": partial(
+        DBN, hidden=(6, 6, 6), up_down=True, gibbs=(1, 2), temperatures=100
+    ),
     "diffusion": partial(Diffusion, denoiser=partial(Denoiser, network=SMALL), steps=20),
     "independent": Independent,
     "made": partial(MADE, hidden=(32,), head=few),
@@ -41,3 +46,11 @@ MODELS = {
 @pytest.mark.parametrize("build", MODELS.values(), ids=MODELS.keys())
 def test_conforms(build):
     assert_conforms(build)
+
+
+@pytest.mark.parametrize("support", Support)
+def test_stacks_with_labels_conform(support):
+    levels = 3 if support is Support.LEVELS else None
+    spec = DataSpec("conformance", "with labels", (1, 2, 2), support, levels, classes=3)
+    build = partial(DBN, hidden=(8, 6), labels=True, up_down=True, temperatures=100)
+    assert_conforms(build, spec=spec, train_steps=300)
