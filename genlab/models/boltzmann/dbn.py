@@ -281,6 +281,8 @@ class DBN(GenerativeModel, HasEnergy, HasEncoder, Classifies, HasFigures):
         if not self.spec.is_image:
             return
         yield from self._fields()
+        if self.spec.support is Support.REAL:
+            return  # no picture shows numbers without bounds
         yield self._walk(generator)
         if self.classifies:
             yield self._by_label(generator)
