@@ -61,7 +61,7 @@ def test_what_is_printed_says_error_and_floor(trained, capsys):
     assert "NLL" not in out
     out = printed(capsys, "info", str(trained["pca"]))
     assert "squared error per datum (" in out
-    assert "numbers in a code: 10" in out
+    assert "code size: 10" in out
 
 
 def test_a_run_opens_and_asks_again(softmax, capsys):
@@ -216,7 +216,7 @@ def test_models_of_different_kinds_stand_beside_each_other(trained, capsys):
     table = out[out.index("Classification: digits") :]
     assert "always label" in table.splitlines()[4], "the floor comes first"
     assert "Reconstruction: digits (17 levels)" in out
-    assert "numbers in a code" in out
+    assert "code size" in out
     assert "| 10 |" in out
     for name in ("table", "html", "csv", "json"):
         printed(capsys, "compare", *paths, "--format", name)
