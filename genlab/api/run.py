@@ -120,7 +120,7 @@ class Run:
         """
         node = dict(likelihood or self.config["likelihood"])
         chosen = self._settings(settings)
-        model = require_generative(self._model_in(chosen), "a likelihood")
+        model = require_generative(self._model_in(chosen), "likelihood")
         estimator: Likelihood = build(node, model, where="likelihood")
         noise: int = self.record["seed"] if seed is None else seed
         question = score_files.Question(split, estimator, noise, chosen.precision)
