@@ -76,6 +76,7 @@ def _begin_record(run: RunDirectory, plan: Plan) -> None:
         "seed": plan.seed,
         "spec": dataclasses.asdict(plan.data.spec),
         "stages": [stage.name for stage in plan.stages],
+        "losses": {stage.name: stage.about for stage in plan.stages if stage.about},
         "parameters": plan.parameters,
         "threads": plan.settings.choose_threads(),
         "world_size": plan.settings.processes,
