@@ -15,7 +15,7 @@ REACH = 9.0
 STEP: dict[type[Units], float] = {
     Gaussian: 0.05,
     Rectified: 0.01,
-}  # the sum converges faster without an end
+}  # an end costs digits
 EDGE = 0.4  # between two points of the grid: which side of it a unit is on is its bit
 
 PAIRS: dict[str, tuple[Units, Units]] = {
