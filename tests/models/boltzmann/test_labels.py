@@ -115,7 +115,7 @@ def test_labels_need_labelled_data():
     bare = DataSpec("nltcs", "", (SIZE,), Support.BINARY)
     with pytest.raises(UnsupportedData, match=r"model.labels=true needs data with labels; nltcs"):
         RBM(bare, 3, labels=True)
-    with pytest.raises(UsageError, match="no label units: train it with model.labels=true"):
+    with pytest.raises(UsageError, match=r"no label units: train it with model.labels=true"):
         RBM(BITS, 3).sample(2, label=torch.tensor([0, 1]), generator=seeded())
     assert not RBM(BITS, 3).classifies
     assert labelled().classifies
