@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 
 from genlab.contracts import DataSpec, Support
+from genlab.models.boltzmann import RBM
 from genlab.models.chow_liu import ChowLiu
 from genlab.models.diffusion import Denoiser, Diffusion
 from genlab.models.diffusion.networks import Dense
@@ -37,9 +38,24 @@ MODELS = {
     "made, two layers": partial(MADE, hidden=(32, 24), activation="tanh", order="random", head=few),
     "made, mixture": partial(MADE, hidden=(32,), masks=4, order="random", head=few),
     "pca": partial(PCA, components=1),
+    "rbm": partial(RBM, hidden=8, temperatures=50),
 }
 
 
 @pytest.mark.parametrize("build", MODELS.values(), ids=MODELS.keys())
 def test_conforms(build):
     assert_conforms(build)
+
+
+ON_BITS = {
+    "rbm, gaussian hidden units": partial(RBM, hidden=8, units="gaussian", temperatures=50),
+    "rbm, rectified hidden units": partial(RBM, hidden=8, units="rectified", temperatures=50),
+    "rbm, labels": partial(RBM, hidden=8, labels=True, temperatures=50),
+}
+
+
+@pytest.mark.parametrize("build", ON_BITS.values(), ids=ON_BITS.keys())
+def test_conforms_on_labelled_bits(build):
+    """What takes bits alone, or needs labels, is tried on one space."""
+    spec = DataSpec("conformance", "skewed", (1, 2, 2), Support.BINARY, classes=3)
+    assert_conforms(build, spec=spec)
