@@ -182,8 +182,10 @@ class MMD(nn.Module):
     """The loss √MMD² of samples and data, over all processes together; MMD² itself without ``root``.
 
     The root makes gradients of the last differences larger. It is √(max(MMD², 0) + 1e-8), whose slope is
-    finite at zero. Without a gradient where the unbiased statistic falls below zero.
+    finite at zero; where the unbiased statistic falls below zero there is no gradient.
     """
+
+    kernel: Kernel
 
     def __init__(self, kernel: Kernel, unbiased: bool = False, root: bool = True) -> None:
         super().__init__()
@@ -240,9 +242,9 @@ def _row_sums(
 ) -> Tensor:
     """(m,) float64 Σ_j k(rows_i, columns_j) of rows: (m, d) and columns: (n, d).
 
-    diagonal: rows_i is the same vector as columns_(i + diagonal). gradient: (m, d), to which weight times the
-    derivative of the sums with respect to rows is added. Where rows are columns, each pair is looked at
-    once.
+    diagonal: rows_i is the same vector as columns_(i + diagonal). gradient: (m, d), to which weight times
+    the derivative of the sums with respect to rows is added. Where rows are columns, each pair is looked
+    at once, and those rows stand for both of a pair.
     """
     height, width = TILES.get(rows.device.type, TILE)
     unit, symmetric = float(kernel.unit), rows is columns

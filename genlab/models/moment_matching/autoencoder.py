@@ -186,8 +186,8 @@ def gmmn_ae(
 ) -> GenerativeModel:
     """Moment matching in the code space of an auto-encoder (Li, Swersky, Zemel 2015, section 4).
 
-    encoder: widths of its sigmoid layers, the last is the code. dropout: on the input of each. kernel: None is
-    a sum of Gaussians of variances 0.25 … 8. The others are those of ``gmmn``.
+    encoder: widths of its sigmoid layers, the last is the code. dropout: on the input of each. kernel:
+    None is a sum of Gaussians of variances 0.25 … 8. The others are those of ``gmmn``.
     Raises UsageError for options out of range, UnsupportedData for REAL data.
     """
     made = BernoulliGMMNAutoencoder if spec.support is Support.BINARY else GMMNAutoencoder

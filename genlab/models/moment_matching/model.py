@@ -98,10 +98,12 @@ class MomentMatching(GenerativeModel, HasFigures):
 
         Far from all data a narrow kernel has no slope.
         """
+        last = self.generator[-1]
+        assert isinstance(last, nn.Linear)
         with torch.no_grad():
             codes = self.codes_of(batch.x)
             self.mmd.kernel.begin(codes)
-            self.generator[-1].bias.copy_(self.start(codes))
+            last.bias.copy_(self.start(codes))
 
     @abstractmethod
     def start(self, codes: Tensor) -> Tensor:

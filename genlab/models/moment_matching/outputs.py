@@ -50,9 +50,9 @@ class Levels(Output):
 class Bits(Output):
     """Bernoulli with logits θ.
 
-    Drawn bits pass the gradient on to their probabilities as if they were these (straight-through: Y. Bengio,
-    N. Léonard, A. Courville: Estimating or propagating gradients through stochastic neurons. 2013,
-    arXiv:1308.3432).
+    Drawn bits pass the gradient on to their probabilities as if they were these (straight-through:
+    Y. Bengio, N. Léonard, A. Courville: Estimating or propagating gradients through stochastic neurons.
+    2013, arXiv:1308.3432).
     """
 
     def mean(self, theta: Tensor) -> Tensor:

@@ -25,15 +25,16 @@ def drawable(spec: DataSpec) -> bool:
 @torch.no_grad()
 def of_noise(model: MomentMatching, generator: Generator) -> Iterator[Figure]:
     if drawable(model.spec):
-        z = between(*(model.draw_noise(ROWS, generator) for _ in range(2)), COLUMNS)
+        first, last = (model.draw_noise(ROWS, generator) for _ in range(2))
+        z = between(first, last, COLUMNS)
         yield Figure(
             "noise-interpolations",
             "Each row leads from one sample to another on a straight line in the space of the noise.",
             Images(model.output.mean(model.theta_of(z.flatten(0, 1))).unflatten(0, z.shape[:2])),
         )
     elif model.spec.shape == (2,) and model.spec.levels is None:
-        z = between(*(model.draw_noise(POINTS, generator) for _ in range(2)), FRAMES)
-        points = model.theta_of(z.transpose(0, 1).flatten(0, 1))
+        first, last = (model.draw_noise(POINTS, generator) for _ in range(2))
+        points = model.theta_of(between(first, last, FRAMES).transpose(0, 1).flatten(0, 1))
         yield Figure(
             "noise-interpolations",
             f"{POINTS} samples while the noise of each moves on a straight line to another.",
