@@ -5,11 +5,13 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import torch
 
 from genlab import randomness
+from genlab.api.neighbours import neighbours
 from genlab.api.observing import read_evidence
 from genlab.api.run import Run
 from genlab.contracts import (
@@ -34,6 +36,7 @@ from genlab.launch import rank
 from genlab.progress import progress
 
 SEED = 0  # of the samples that every run shows, so that runs can be laid side by side
+NEIGHBOURS = 8  # samples shown beside training data
 ROWS = 64  # test data shown, and given to the model to make its figures of
 
 
@@ -48,7 +51,8 @@ def show_run(run: Run) -> None:
     samples = run.sample(n, seed=SEED)
     write_samples(run.directory.samples, samples, run.spec, seed=SEED, command=command, about=about)
     write_reference(run.directory, some_data(run, n).x.cpu(), run.spec)
-    write_figures(run.directory, figures(run, SEED), seed=SEED, about=about)
+    near = neighbours(run.data.dataset("train"), samples[:NEIGHBOURS], run.spec)
+    write_figures(run.directory, chain(figures(run, SEED), near), seed=SEED, about=about)
 
 
 def sample(
