@@ -26,6 +26,8 @@ from genlab.nn.mmd import MMD, GaussianKernel, Kernel, mmd2_of_each
 
 WIDTHS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)  # on MNIST nearly the paper's 2, 5, 10, 20, 40, 80
 
+VALIDATION = 1000  # samples that each validation batch is compared with
+
 
 class MomentMatching(GenerativeModel, HasFigures):
     """A generator from noise to codes, which are matched to codes of data.
@@ -114,12 +116,13 @@ class MomentMatching(GenerativeModel, HasFigures):
         return self.mmd(self.codes(self.draw_noise(len(batch.x))), self.codes_of(batch.x))
 
     def discrepancy(self, batch: Batch) -> dict[str, Tensor]:
-        """mmd2: (B,), whose mean is the unbiased MMD² between the batch and as many codes of the generator.
+        """mmd2: (B,), whose mean is the unbiased MMD² between the batch and codes of the generator.
 
-        An unbiased estimate of the distance on data that were not trained on, so a mean over batches is one
-        too. Each batch meets the same noise at every validation: two of them differ by what was learned.
+        Unlike the loss it has the right expectation whatever the batch, on data that were not trained on: so
+        a mean over batches estimates the distance of the distributions, and may fall below zero. Each
+        batch meets the same noise at every validation: two of them differ by what was learned.
         """
-        codes = self.codes(self.draw_noise(len(batch.x)))
+        codes = self.codes(self.draw_noise(VALIDATION))
         return {"mmd2": mmd2_of_each(codes, self.codes_of(batch.x), self.mmd.kernel)}
 
     # --------------------------------------------------------------------------------------- figures

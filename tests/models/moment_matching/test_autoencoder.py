@@ -124,6 +124,8 @@ def test_codes_are_matched_with_codes(spec):
     assert loss == pytest.approx(mmd2(h, codes, model.mmd.kernel).sqrt().item(), rel=1e-5)
     with scope("loss"):
         each = match.validate(batch)["mmd2"]
+    with scope("loss"):
+        h = model.generator(torch.rand(1000, 10) * 2 - 1).sigmoid()
     unbiased = mmd2(h, codes, model.mmd.kernel, unbiased=True).item()
     assert each.mean().item() == pytest.approx(unbiased, abs=1e-6)
 

@@ -185,7 +185,7 @@ def test_the_validation_values_have_the_unbiased_statistic_as_mean(spec):
     with scope("validate"):
         each = model.stages()[0].validate(Batch(x))["mmd2"]
     with scope("validate"):
-        codes = model.codes(model.draw_noise(30))
+        codes = model.codes(model.draw_noise(1000))
     assert each.shape == (30,)
     whole = mmd2(codes, x.flatten(1), model.mmd.kernel, unbiased=True).item()
     assert each.mean().item() == pytest.approx(whole, abs=1e-6)
