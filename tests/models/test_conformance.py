@@ -14,6 +14,7 @@ from genlab.models.diffusion.networks import Dense
 from genlab.models.independent import Independent
 from genlab.models.made import MADE
 from genlab.models.pca import PCA
+from genlab.models.moment_matching import gmmn, gmmn_ae
 from genlab.nn.heads import GaussianMixture, LogisticMixture, head_for
 from genlab.testing import assert_conforms
 
@@ -32,6 +33,8 @@ def mixtures(spec: DataSpec):
 MODELS = {
     "chow_liu": ChowLiu,
     "diffusion": partial(Diffusion, denoiser=partial(Denoiser, network=SMALL), steps=20),
+    "gmmn": partial(gmmn, hidden=(32, 32)),
+    "gmmn_ae": partial(gmmn_ae, hidden=(32, 32), encoder=(24, 6), dropout=(0.0, 0.1)),
     "independent": Independent,
     "made": partial(MADE, hidden=(32,), head=few),
     "made, logistic mixtures": partial(MADE, hidden=(32,), head=mixtures),
