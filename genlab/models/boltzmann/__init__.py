@@ -19,6 +19,10 @@ the states of the smaller side, or it is estimated by annealing from the base ra
 | ``inputs``, ``labels`` | how data become visible units; labels beside them |
 | ``rbm`` | the model of one machine |
 | ``stack`` | machines on top of each other, trained greedily |
+| ``tie`` | a machine that begins as the one below it, upside down |
+| ``directed`` | layers below the top machine: generation and recognition |
+| ``updown`` | contrastive wake–sleep of all layers together |
+| ``dbn`` | the deep belief network |
 
 Paul Smolensky: Information Processing in Dynamical Systems, 1986. Ruslan Salakhutdinov, Iain Murray: On
 the Quantitative Analysis of Deep Belief Networks. ICML 2008,
@@ -26,12 +30,14 @@ https://www.cs.toronto.edu/~rsalakhu/papers/dbn_ais.pdf"""
 
 from genlab.models.boltzmann.contrastive import Contrastive
 from genlab.models.boltzmann.couplings import Couplings
+from genlab.models.boltzmann.dbn import DBN
 from genlab.models.boltzmann.energy import RestrictedBoltzmann
 from genlab.models.boltzmann.path import BaseRatePath
 from genlab.models.boltzmann.rbm import RBM
 from genlab.models.boltzmann.units import Bernoulli
 
 __all__ = [
+    "DBN",
     "RBM",
     "BaseRatePath",
     "Bernoulli",
