@@ -20,7 +20,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
-from omegaconf import OmegaConf
+from omegaconf import OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from genlab.errors import UsageError
@@ -46,10 +46,14 @@ IDENTITY = ("model", "data", "optimizer", "stages", "select", "callbacks", "seed
 
 @dataclass(frozen=True)
 class Composed:
-    """A configuration, as written and with every interpolation resolved."""
+    """A configuration, as written and with every interpolation resolved.
+
+    choices: the option of each group, None for none.
+    """
 
     written: dict[str, Any]
     resolved: dict[str, Any]
+    choices: dict[str, str | None]
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -77,13 +81,16 @@ def compose(overrides: Sequence[str]) -> Composed:
     Plugins.instance().register(_PluginFolders)
     try:
         with initialize_config_dir(str(core_configs()), version_base="1.3", job_name="genlab"):
-            config = hydra_compose("config", overrides=words)
+            config = hydra_compose("config", overrides=words, return_hydra_config=True)
+        chosen = dict(config.hydra.runtime.choices)
+        with open_dict(config):
+            del config["hydra"]
         written: Any = OmegaConf.to_container(config, resolve=False)
         _refuse_environment({key: written.get(key) for key in IDENTITY})
         resolved: Any = OmegaConf.to_container(config, resolve=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise UsageError(_one_line(error)) from error
-    return Composed(written, resolved)
+    return Composed(written, resolved, {group: chosen.get(group) for group in GROUPS})
 
 
 def _refuse_environment(node: Any, where: str = "") -> None:

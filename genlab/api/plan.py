@@ -8,18 +8,26 @@ from typing import Any
 import torch
 
 from genlab import randomness
-from genlab.api.quality import build_metrics
+from genlab.api.metrics import (
+    build_metrics,
+    check_metrics,
+    of_answers,
+    of_samples,
+    possible,
+    unasked,
+)
 from genlab.components import build, check, coerce
 from genlab.config import compose
 from genlab.contracts import (
     DataModule,
     DataSpec,
     GenerativeModel,
+    Model,
     Stage,
     UnsupportedData,
     UsageError,
 )
-from genlab.metrics import SampleMetric, how_many
+from genlab.metrics import how_many
 from genlab.plugins import options
 from genlab.runs import digest
 from genlab.training import TrainerSettings, resolve_stages
@@ -63,10 +71,11 @@ class Plan:
         self.data: DataModule = build(config["data"], where="data")
         self.model = build_model(config["model"], self.data.spec, self.seed)
         self.stages = self._stages(config)
-        if self.splits:
-            build(config["likelihood"], self.model, where="likelihood")
-        if self.metrics:
-            self._check_samples(build_metrics(self.metrics, self.seed))
+        self._check_likelihood(config)
+        asked, everything = config.get("metric") or {}, self.composed.choices["metric"] == "all"
+        self.metrics = possible(asked, self.model, everything=everything)
+        build_metrics(of_answers(self.metrics), self.model, self.seed)
+        self._check_samples()
 
     def _stages(self, config: Mapping[str, Any]) -> list[Stage]:
         node = config.get("optimizer")
@@ -80,8 +89,23 @@ class Plan:
         for split in dict.fromkeys(["train", *self.splits]):
             self.data.dataset(split)
 
-    def _check_samples(self, metrics: Sequence[SampleMetric]) -> None:
+    def _check_likelihood(self, config: Mapping[str, Any]) -> None:
+        if self.generative and self.splits:
+            build(config["likelihood"], self.model, where="likelihood")
+        given = {word.lstrip("+~").split("=")[0].split(".")[0] for word in self.words}
+        if not self.generative and (
+            "likelihood" in given or self.composed.choices["likelihood"] != "auto"
+        ):
+            name = type(self.model).__name__
+            raise UsageError(
+                f"likelihood=…: {name} is no generative model, so that it has no likelihood: leave it out"
+            )
+
+    def _check_samples(self) -> None:
         """Raise UsageError where there cannot be so many samples; the only reason to read data here."""
+        metrics: Any = build_metrics(self.quality, self.model, self.seed)
+        if not metrics:
+            return
         self.data.prepare_data()
         self.data.setup("test")
         for split in self.splits:
@@ -89,14 +113,24 @@ class Plan:
                 how_many(self.data, split, self.samples, metrics)
 
     @property
+    def generative(self) -> bool:
+        """Whether the model is a distribution of the data, with samples and a likelihood."""
+        return isinstance(self.model, GenerativeModel)
+
+    @property
     def samples(self) -> int | None:
         """How many samples metrics compare; None for as many as there are data."""
         return self.composed.resolved.get("samples")
 
     @property
-    def metrics(self) -> dict[str, Any]:
-        """The metrics of sample quality to compute after training, by name."""
-        return self.composed.resolved.get("metric") or {}
+    def answers(self) -> dict[str, Any]:
+        """The metrics of the model's answers to compute after training: all it can have, as asked for."""
+        return unasked(self.model) | of_answers(self.metrics)
+
+    @property
+    def quality(self) -> dict[str, Any]:
+        """The metrics of sample quality to compute after training."""
+        return of_samples(self.metrics)
 
     @property
     def fingerprint(self) -> str:
@@ -114,7 +148,7 @@ class Plan:
         return given or f"{type(self.model).__name__.lower()}-{self.data.spec.name}"
 
 
-def build_model(node: Mapping[str, Any], spec: DataSpec, seed: int) -> GenerativeModel:
+def build_model(node: Mapping[str, Any], spec: DataSpec, seed: int) -> Model:
     """The model of a configuration for these data, its first weights a function of seed alone.
 
     Raises UsageError with the data that would do where the model cannot take these.
@@ -143,6 +177,8 @@ def _alternatives(node: Mapping[str, Any]) -> str:
 def _check_node(key: str, node: Any) -> None:
     if key in ("model", "likelihood"):
         check(node, key, given=1)
+    elif key == "metric":
+        check_metrics(node or {})
     elif key == "optimizer" and node is not None and "_target_" not in node:
         raise UsageError(
             "optimizer.…: choose an optimizer too, such as optimizer=adam or optimizer=adamw"

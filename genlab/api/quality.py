@@ -8,26 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from genlab.blocks import BLOCK
-from genlab.components import build, is_component
-from genlab.contracts import DataModule, UsageError
+from genlab.contracts import DataModule
 from genlab.data import fingerprint
-from genlab.metrics import Measured, SampleMetric
+from genlab.metrics import Measured
 from genlab.metrics.base import Values
 from genlab.runs import RunDirectory, digest, now, versions, write_json
-
-
-def build_metrics(nodes: Mapping[str, Any], seed: int) -> list[SampleMetric]:
-    """The metrics of a configuration. Raises UsageError for what is none."""
-    asked = [key for key, node in nodes.items() if is_component(node)]
-    for key in nodes:
-        if key not in asked:
-            known = ", ".join(asked) or "none"
-            raise UsageError(f"metric.{key}: {key} is not among the metrics asked for ({known})")
-    built = [build(node, seed, where=f"metric.{key}") for key, node in nodes.items()]
-    for key, metric in zip(nodes, built, strict=True):
-        if not isinstance(metric, SampleMetric):
-            raise UsageError(f"metric.{key} is a {type(metric).__name__}, which is no SampleMetric")
-    return built
 
 
 def write_quality(

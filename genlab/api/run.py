@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,17 @@ from typing import Any
 import yaml
 from torch import Tensor
 
+from genlab.api import answers as answer_files
+from genlab.api import scores as score_files
+from genlab.api.metrics import build_metrics, of_answers, of_samples, possible, unasked
 from genlab.api.plan import build_model
-from genlab.api.quality import build_metrics, write_quality
-from genlab.api.scores import Question, write_score
+from genlab.api.quality import write_quality
 from genlab.components import build
-from genlab.contracts import DataModule, DataSpec, GenerativeModel, Likelihood, UsageError
+from genlab.contracts import DataModule, DataSpec, GenerativeModel, Likelihood, Model, UsageError
 from genlab.launch import rank
 from genlab.likelihood import evaluate
 from genlab.likelihood.scoring import Scored
-from genlab.metrics import how_many, measure
+from genlab.metrics import Answers, DatumMetric, SampleMetric, answer, how_many, measure
 from genlab.runs import RunDirectory, file_digest
 from genlab.sampling import draw
 from genlab.training import TrainerSettings, load_checkpoint, load_weights
@@ -34,7 +36,7 @@ class Run:
         self,
         directory: RunDirectory,
         *,
-        model: GenerativeModel | None = None,
+        model: Model | None = None,
         data: DataModule | None = None,
     ) -> None:
         self.directory = directory
@@ -58,7 +60,7 @@ class Run:
         return DataSpec(**self.record["spec"])
 
     @property
-    def model(self) -> GenerativeModel:
+    def model(self) -> Model:
         """The trained model in eval mode, with the final weights of the newest stage that has any."""
         if self._model is None:
             model = build_model(self.config["model"], self.spec, self.record["seed"])
@@ -66,6 +68,11 @@ class Run:
             load_weights(model, load_checkpoint(path), path)
             self._model = model.eval()
         return self._model
+
+    @property
+    def generative(self) -> bool:
+        """Whether the model is a distribution of the data, with samples and a likelihood."""
+        return isinstance(self.model, GenerativeModel)
 
     @property
     def data(self) -> DataModule:
@@ -92,6 +99,13 @@ class Run:
         files = sorted(self.directory.scores.glob("*.json"), key=lambda p: p.stat().st_mtime)
         return [json.loads(p.read_text()) for p in files]
 
+    @property
+    def answers(self) -> list[dict[str, Any]]:
+        """The means of the metrics of the model's answers, oldest first."""
+        files = sorted(self.directory.metrics.glob("*.json"), key=lambda p: p.stat().st_mtime)
+        found = [json.loads(p.read_text()) for p in files]
+        return [content for content in found if content.get("kind") == "answers"]
+
     def evaluate(
         self,
         split: str = "test",
@@ -105,26 +119,16 @@ class Run:
         likelihood: a component node; the run's own by default.
         """
         node = dict(likelihood or self.config["likelihood"])
-        chosen: TrainerSettings = settings or build(self.config["trainer"], where="trainer")
-        # Lightning casts the weights themselves to these, and they stay so
-        cast = chosen.precision.endswith("-true") and chosen.precision != "32-true"
-        model = copy.deepcopy(self.model) if cast else self.model
+        chosen = self._settings(settings)
+        model = require_generative(self._model_in(chosen), "a likelihood")
         estimator: Likelihood = build(node, model, where="likelihood")
         noise: int = self.record["seed"] if seed is None else seed
-        question = Question(split, estimator, noise, chosen.precision)
-        start = time.monotonic()
+        question = score_files.Question(split, estimator, noise, chosen.precision)
+        trainer, about = self._trainer(chosen)
 
         def write(scored: Scored) -> None:
-            seconds = round(time.monotonic() - start, 2)
-            about = {
-                "checkpoint": self._provenance,
-                "world_size": trainer.world_size,
-                "device": trainer.strategy.root_device.type,
-                "seconds": seconds,
-            }
-            write_score(self.directory, self.data, question, scored, about)
+            score_files.write_score(self.directory, self.data, question, scored, about())
 
-        trainer = chosen.trainer([])
         evaluate(model, estimator, self.data, split, trainer, seed=noise, write=write)
         if rank() != 0:
             return None
@@ -132,31 +136,85 @@ class Run:
 
     def measure(
         self,
-        metrics: Mapping[str, Any],
+        metrics: Mapping[str, Any] | None = None,
         split: str = "test",
         *,
         n: int | None = None,
         seed: int | None = None,
+        settings: TrainerSettings | None = None,
+        everything: bool = False,
     ) -> list[dict[str, Any]]:
-        """Compare n samples with n data of a split by several metrics; keep and return what they say.
+        """The model's answers about a split and its samples, by metrics; keep and return what they say.
 
-        metrics: component nodes by name, as ``metric=all`` composes them. All of them are given the same
-        samples, those of ``seed`` (the run's own by default). Rank 0 alone works; the others return [].
-        Raises UsageError where n is too large or too small for the data or a metric.
+        metrics: component nodes by name, as ``metric=all`` composes them; None for those of its answers
+        that the model can have. everything: leave out those that it cannot have.
+        Every process takes part in asking about a datum. The metrics of samples are all given the same n
+        samples, those of ``seed`` (the run's own by default), beside n data of the split, and rank 0
+        alone computes them. Other ranks return [].
+        Raises UsageError for a metric that the model cannot have, and where n is too large or too small
+        for the data or a metric.
         """
+        chosen = self._settings(settings)
+        model = self._model_in(chosen)
+        noise: int = self.record["seed"] if seed is None else seed
+        nodes = unasked(model) if metrics is None else metrics
+        nodes = possible(nodes, model, everything=everything)
+        asking: Any = build_metrics(of_answers(nodes), model, noise)
+        comparing: Any = build_metrics(of_samples(nodes), model, noise)
+        count = self._count(split, n, comparing) if comparing else 0
+        found = [self._answer(metric, split, chosen, noise) for metric in asking]
         if rank() != 0:
             return []
-        noise: int = self.record["seed"] if seed is None else seed
-        chosen = build_metrics(metrics, noise)
+        return found + (self._quality(comparing, split, count, noise) if comparing else [])
+
+    def _count(self, split: str, n: int | None, metrics: Sequence[SampleMetric]) -> int:
         self.data.prepare_data()
         self.data.setup("test")
-        count = how_many(self.data, split, n, chosen)
-        samples = self.sample(count, seed=noise)
+        return how_many(self.data, split, n, metrics)
+
+    def _answer(
+        self, metric: DatumMetric, split: str, settings: TrainerSettings, seed: int
+    ) -> dict[str, Any]:
+        question = answer_files.Question(split, metric, seed, settings.precision)
+        trainer, about = self._trainer(settings)
+
+        def write(found: Answers) -> None:
+            answer_files.write_answers(self.directory, self.data, question, found, about())
+
+        answer(metric, self.data, split, trainer, seed=seed, write=write)
+        return json.loads(question.file(self.directory).read_text()) if rank() == 0 else {}
+
+    def _quality(
+        self, metrics: Sequence[SampleMetric], split: str, n: int, seed: int
+    ) -> list[dict[str, Any]]:
+        samples = self.sample(n, seed=seed)
         about = {"checkpoint": self._provenance}
         return [
-            write_quality(self.directory, self.data, split, measured, noise, about)
-            for measured in measure(chosen, samples, self.data, split)
+            write_quality(self.directory, self.data, split, measured, seed, about)
+            for measured in measure(metrics, samples, self.data, split)
         ]
+
+    def _settings(self, given: TrainerSettings | None) -> TrainerSettings:
+        return given or build(self.config["trainer"], where="trainer")
+
+    def _model_in(self, settings: TrainerSettings) -> Model:
+        """The model, or a copy where Lightning casts the weights themselves, and they stay so."""
+        cast = settings.precision.endswith("-true") and settings.precision != "32-true"
+        return copy.deepcopy(self.model) if cast else self.model
+
+    def _trainer(self, settings: TrainerSettings) -> tuple[Any, Callable[[], dict[str, Any]]]:
+        """A trainer, and what a file says of the pass that it made, called at its end."""
+        trainer, start = settings.trainer([]), time.monotonic()
+
+        def about() -> dict[str, Any]:
+            return {
+                "checkpoint": self._provenance,
+                "world_size": trainer.world_size,
+                "device": trainer.strategy.root_device.type,
+                "seconds": round(time.monotonic() - start, 2),
+            }
+
+        return trainer, about
 
     @cached_property
     def _provenance(self) -> dict[str, Any]:
@@ -175,4 +233,11 @@ class Run:
             raise UsageError(f"--n {n} must be at least 1 and --seed {seed} at least 0")
         if label is not None and not 0 <= label < self.spec.classes:
             raise UsageError(f"--label {label}: {self.spec.name} has {self.spec.classes} classes")
-        return draw(self.model, n, seed=seed, label=label)
+        return draw(require_generative(self.model, "samples"), n, seed=seed, label=label)
+
+
+def require_generative(model: Model, what: str) -> GenerativeModel:
+    """The model. Raises UsageError where it is no distribution of the data."""
+    if not isinstance(model, GenerativeModel):
+        raise UsageError(f"{type(model).__name__} is no generative model: it has no {what}")
+    return model

@@ -77,6 +77,7 @@ def _begin_record(run: RunDirectory, plan: Plan) -> None:
         "spec": dataclasses.asdict(plan.data.spec),
         "stages": [stage.name for stage in plan.stages],
         "parameters": plan.parameters,
+        "generative": plan.generative,
         "threads": plan.settings.choose_threads(),
         "world_size": plan.settings.processes,
         "plugins": {p.distribution: p.version for p in plugins()},
@@ -118,18 +119,21 @@ class Session:
         if rank() == 0:
             self.run.update(training_seconds=round(time.monotonic() - start, 1))
         run = Run(self.run, model=plan.model, data=plan.data)
+        settings = self._settings(plan)
         for split in plan.splits:
-            run.evaluate(split, settings=self._settings(plan))
-        self._measure(plan, run)
+            if plan.generative:
+                run.evaluate(split, settings=settings)
+            run.measure(plan.answers, split, settings=settings)
+        self._compare_samples(plan, run)
         if plan.composed.resolved["gallery"]:
             show_run(run)
         return run
 
-    def _measure(self, plan: Plan, run: Run) -> None:
+    def _compare_samples(self, plan: Plan, run: Run) -> None:
         """Sample quality, once every process has no more to do: rank 0 alone works on it."""
-        for split in plan.splits if plan.metrics else ():
+        for split in plan.splits if plan.quality else ():
             if split != "train":
-                run.measure(plan.metrics, split, n=plan.samples)
+                run.measure(plan.quality, split, n=plan.samples)
 
     def _train(self) -> Plan:
         """Fit the plan, or the best of its candidates; the plan whose weights the run now holds."""

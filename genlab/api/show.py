@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -38,17 +38,22 @@ ROWS = 64  # test data shown, and given to the model to make its figures of
 
 
 def show_run(run: Run) -> None:
-    """Write samples, test data and figures into the run directory. Rank 0 alone does it."""
+    """Write samples beside test data, where the model draws any, and figures. Rank 0 alone does it."""
     if rank() != 0:
         return
     run.model.eval()
+    about = about_run(run.record, train_command(run), SEED)
+    if run.generative:
+        _show_samples(run, about)
+    write_figures(run.directory, figures(run, SEED), seed=SEED, about=about)
+
+
+def _show_samples(run: Run, about: Mapping[str, str]) -> None:
     n = how_many(run.spec)
     command = f"genlab sample RUN --n {n} --seed {SEED}"
-    about = about_run(run.record, train_command(run), SEED)
     samples = run.sample(n, seed=SEED)
     write_samples(run.directory.samples, samples, run.spec, seed=SEED, command=command, about=about)
     write_reference(run.directory, some_data(run, n).x.cpu(), run.spec)
-    write_figures(run.directory, figures(run, SEED), seed=SEED, about=about)
 
 
 def sample(

@@ -4,8 +4,9 @@
   genlab compare runs/* --format md
 
 Runs share a group if they were scored on the same data and split and their numbers are of the same kind:
-a bound is never ranked against an exact value. Metrics of sample quality follow, by data, number of samples
-and features; not in CSV, where their columns would not fit.
+a bound is never ranked against an exact value. Classification and reconstruction follow, by data, then
+metrics of sample quality, by data, number of samples and features; neither in CSV, where their columns
+would not fit.
 """
 
 from __future__ import annotations
@@ -28,17 +29,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import sys
 
-    from genlab.gallery import quality, tables
-    from genlab.gallery.scores import compare
+    from genlab.gallery import answers, quality, scores, tables
 
     split = None if args.split == "all" else args.split
-    groups, problems = compare(args.runs, split)
-    sections, unreadable = quality.compare(args.runs, split)
-    problems += unreadable
+    parts, problems = [], []
+    for kind in (scores, answers, quality):
+        groups, unreadable = kind.compare(args.runs, split)
+        parts.append(groups)
+        problems += unreadable
+    found = tables.Compared(*parts)
     for problem in problems:
         print(f"genlab: {problem}", file=sys.stderr)
-    if not groups and not sections and args.format == "table":
+    if not found and args.format == "table":
         print(f"no {args.split} scores: genlab evaluate RUN --split {args.split} makes them")
     else:
-        print(tables.WRITERS[args.format](groups, sections), end="")
+        print(tables.WRITERS[args.format](found), end="")
     return 0

@@ -1,11 +1,13 @@
-"""Score runs: how likely are data they have not seen? How good are their samples?
+"""Score runs: how likely are data they have not seen, what do they answer, how good are their samples?
 
   genlab evaluate RUN --split test
   genlab evaluate RUN likelihood=elbo trainer=ddp_cpu
   genlab evaluate RUN metric=all samples=2000
 
-Model and data come from the run; likelihood, trainer and seed may be set anew. metric=… compares samples
-with data and computes no likelihood unless likelihood=… is given too.
+Model and data come from the run; likelihood, trainer and seed may be set anew. With neither likelihood=…
+nor metric=… a run gets what training gives it: its likelihood, and the metrics of its answers
+(classification, reconstruction) that it can have. metric=… computes no likelihood unless likelihood=… is
+given too; metric=all is every metric that the model can have.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
 
     from genlab.api import open
     from genlab.cli.arguments import runs_and_overrides
-    from genlab.cli.words import describe, describe_quality
+    from genlab.cli.words import describe_any
     from genlab.config import compose
     from genlab.errors import UsageError
     from genlab.launch import rank
@@ -41,39 +43,49 @@ def run(args: argparse.Namespace) -> int:
     tops = {word.lstrip("+~").split("=")[0].split(".")[0] for word in overrides}
     for top in tops - set(SETTABLE):
         raise UsageError(f"{top}: a run's {top} is given by the run{suggest(top, SETTABLE)}")
-    asked = _Asked(compose(overrides).resolved, tops, args.split)
+    composed = compose(overrides)
+    asked = _Asked(composed.resolved, tops, args.split, composed.choices["metric"] == "all")
     found = [result for path in paths for result in asked.of(open(path))]
     if rank() == 0:
-        lines = [describe(r) if "nats" in r else describe_quality(r) for r in found]
+        lines = [describe_any(result) for result in found]
         print(json.dumps(found, indent=2) if args.json else "\n".join(lines))
     return 0
 
 
 class _Asked:
-    """What the words ask of each run. tops: the keys that were given."""
+    """What the words ask of each run. tops: the keys that were given; everything: metric=all was."""
 
-    def __init__(self, config: dict[str, Any], tops: set[str], split: str) -> None:
-        from genlab.api.quality import build_metrics
+    def __init__(
+        self, config: dict[str, Any], tops: set[str], split: str, everything: bool
+    ) -> None:
+        from genlab.api.metrics import check_metrics
         from genlab.components import build, coerce
         from genlab.errors import UsageError
 
-        self.split = split
+        self.split, self.everything = split, everything
         self.seed = config["seed"] if "seed" in tops else None
         self.n = coerce(config.get("samples"), int | None, "samples")
-        self.metrics = coerce(config.get("metric"), dict | None, "metric") or {}
+        self.metrics = coerce(config.get("metric"), dict | None, "metric")
         if "samples" in tops and not self.metrics:
             raise UsageError("samples=… is for metric=…: name one, or metric=all")
-        build_metrics(self.metrics, 0)
-        self.scores = not self.metrics or "likelihood" in tops
+        check_metrics(self.metrics or {})
+        self.usual = not self.metrics and "likelihood" not in tops
         self.likelihood = config["likelihood"] if "likelihood" in tops else None
         self.settings = build(config["trainer"], where="trainer") if "trainer" in tops else None
 
     def of(self, run: Run) -> Iterator[dict[str, Any]]:
         """The scores and measurements; nothing on ranks other than 0."""
-        if self.scores:
+        if self.likelihood or (self.usual and run.generative):
             score = run.evaluate(
                 self.split, likelihood=self.likelihood, settings=self.settings, seed=self.seed
             )
             yield from [] if score is None else [score]
-        if self.metrics:
-            yield from run.measure(self.metrics, self.split, n=self.n, seed=self.seed)
+        if self.metrics or self.usual:
+            yield from run.measure(
+                self.metrics,
+                self.split,
+                n=self.n,
+                seed=self.seed,
+                settings=self.settings,
+                everything=self.everything,
+            )

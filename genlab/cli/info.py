@@ -1,4 +1,4 @@
-"""Say what is in a run directory: settings, status, scores.
+"""Say what is in a run directory: settings, status, scores, answers.
 
 genlab info RUN
 """
@@ -17,14 +17,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import json
 
-    from genlab.cli.words import describe
+    from genlab.cli.words import describe_any
+    from genlab.gallery.answers import read_answers
     from genlab.runs import RunDirectory
 
     directory = RunDirectory(args.run_path)
     record = directory.read()
     scores = [json.loads(p.read_text()) for p in sorted(directory.scores.glob("*.json"))]
+    answers, unreadable = read_answers(directory)
     if args.json:
-        print(json.dumps({"run": record, "scores": scores}, indent=2))
+        print(json.dumps({"run": record, "scores": scores, "answers": answers}, indent=2))
         return 0
     print(f"{directory.path.name}: {record['status']}")
     print(f"  command      genlab train {' '.join(record['overrides'])}")
@@ -33,6 +35,8 @@ def run(args: argparse.Namespace) -> int:
     print(f"  stages       {', '.join(record['stages'])}")
     if "training_seconds" in record:
         print(f"  trained for  {record['training_seconds']:.0f} s")
-    for score in scores:
-        print(f"  {describe(score)}")
+    for result in [*scores, *answers]:
+        print(f"  {describe_any(result)}")
+    for problem in unreadable:
+        print(f"  {problem}")
     return 0

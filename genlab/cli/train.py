@@ -24,13 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from genlab.api import train
-    from genlab.cli.words import describe
+    from genlab.cli.words import describe_any
     from genlab.launch import rank
 
     words = [*args.overrides, *([f"name={args.name}"] if args.name else [])]
     made = train(*words, resume=args.resume)
     if rank() == 0:
-        for score in made.scores:
-            print(describe(score))
+        for result in [*made.scores, *made.answers]:
+            print(describe_any(result))
         print(made.path)
     return 0

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from genlab.gallery.answers import in_words
 from genlab.gallery.quality import number
 from genlab.gallery.words import SIGNS, interval, references
+
+
+def describe_any(result: dict[str, Any]) -> str:
+    """One line about a score, a model's answers or the quality of its samples."""
+    if "nats" in result:
+        return describe(result)
+    return describe_answers(result) if "floor" in result else describe_quality(result)
 
 
 def describe(score: dict[str, Any]) -> str:
@@ -46,6 +54,13 @@ def _floor(score: dict[str, Any]) -> str:
     if score["bits_per_dim"] is not None:
         bits = f" = {nats * score['bits_per_dim'] / -score['nats']['mean']:.3f} bits/dim"
     return f"; independent entries: {nats:.2f}{bits}"
+
+
+def describe_answers(answers: dict[str, Any]) -> str:
+    """One line: data, each value with its standard error, and its floor."""
+    data = answers["data"]
+    head = f"{data['name']} ({data['variant']}) {data['split']}, n={data['n']}"
+    return f"{head}: {in_words(answers)}"
 
 
 def describe_quality(quality: dict[str, Any]) -> str:

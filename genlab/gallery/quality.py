@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from genlab.gallery.answers import is_answers
 from genlab.runs import RunDirectory
 
 # A value's title where it is not "<metric> <key>"; arrows say which way is better.
@@ -110,7 +111,9 @@ def read_quality(run: RunDirectory) -> tuple[list[dict[str, Any]], list[str]]:
     found, problems = [], []
     for path in sorted(run.metrics.glob("*.json")):
         try:
-            found.append(_checked(json.loads(path.read_text())))
+            content = json.loads(path.read_text())
+            if not is_answers(content):
+                found.append(_checked(content))
         except (OSError, ValueError, KeyError, TypeError) as error:
             problems.append(f"{path.name} is unreadable: {type(error).__name__}: {error}")
     return sorted(found, key=lambda quality: str(quality.get("created"))), problems

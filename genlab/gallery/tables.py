@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader
 
+from genlab.gallery import answers
+from genlab.gallery.answers import kind_of, with_error
 from genlab.gallery.quality import Section
 from genlab.gallery.quality import number as quality_number
 from genlab.gallery.scores import Group, Row
@@ -38,9 +40,25 @@ class Sheet:
     sorted_by: str = ""
 
 
-def sheets(groups: Sequence[Group], sections: Sequence[Section]) -> list[Sheet]:
-    """Likelihoods first, then sample quality."""
-    return [*map(_of_group, groups), *map(_of_section, sections)]
+@dataclass(frozen=True)
+class Compared:
+    """Everything that was found in some runs."""
+
+    scores: Sequence[Group] = ()
+    answers: Sequence[answers.Group] = ()
+    quality: Sequence[Section] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.scores or self.answers or self.quality)
+
+
+def sheets(found: Compared) -> list[Sheet]:
+    """Likelihoods first, then what models answer, then sample quality."""
+    return [
+        *map(_of_group, found.scores),
+        *map(_of_answers, found.answers),
+        *map(_of_section, found.quality),
+    ]
 
 
 def _of_group(group: Group) -> Sheet:
@@ -69,6 +87,47 @@ def _of_section(section: Section) -> Sheet:
         [[run, *map(_or_last, row)] for run, row in values],
         [],
     )
+
+
+def _of_answers(group: answers.Group) -> Sheet:
+    """The floor comes first; a column of remarks stands there only where there are any."""
+    kinds = [kind_of(group.metric, key) for key in group.shown]
+    numeric = [*(k.heading for k in kinds), *(answers.FACTS.get(f, f) for f in group.facts)]
+    floor = {key: (value, None) for key, value in group.floor.items()}
+    first = answers.Row(group.floor_of, "", floor, None, {}, None, "")
+    rows = [first, *group.rows]
+    remarked = any(row.remarks or row.reason for row in rows)
+    header = ["model", *numeric, "parameters", *(["remarks"] if remarked else []), "run"]
+    return Sheet(
+        group.title,
+        f"{answers.sentence(group.metric)} The first row does not look at the data.",
+        header,
+        [*numeric, "parameters"],
+        [_words(row, group, remarked) for row in rows],
+        [_sorted_by(row, group, remarked) for row in rows],
+        [],
+    )
+
+
+def _words(row: answers.Row, group: answers.Group, remarked: bool) -> list[str]:
+    values = [with_error(*row.values[key], kind_of(group.metric, key).scale) for key in group.shown]
+    facts = [f"{row.facts[key]:,}" if key in row.facts else "" for key in group.facts]
+    parameters = "" if row.parameters is None else f"{row.parameters:,}"
+    remarks = [", ".join(filter(None, (row.reason, row.remarks)))] if remarked else []
+    return [row.model, *values, *facts, parameters, *remarks, row.run]
+
+
+def _sorted_by(row: answers.Row, group: answers.Group, remarked: bool) -> list[float | str]:
+    values = [_or_last(row.values[key][0]) for key in group.shown]
+    facts = [_or_last(row.facts.get(key)) for key in group.facts]
+    return [
+        row.model,
+        *values,
+        *facts,
+        _or_last(row.parameters),
+        *([row.remarks] if remarked else []),
+        row.run,
+    ]
 
 
 def cells(row: Row, group: Group) -> tuple[str, ...]:
@@ -113,7 +172,7 @@ def notes(group: Group) -> list[str]:
     return lines
 
 
-def as_table(groups: Sequence[Group], sections: Sequence[Section]) -> str:
+def as_table(found: Compared) -> str:
     """For a terminal; as wide as it needs to be where the output is not one."""
     from rich.console import Console
     from rich.table import Table
@@ -122,7 +181,7 @@ def as_table(groups: Sequence[Group], sections: Sequence[Section]) -> str:
     file = io.StringIO()
     own = Console()
     console = Console(file=file, width=own.width if own.is_terminal else 200, highlight=False)
-    for sheet in sheets(groups, sections):
+    for sheet in sheets(found):
         caption = Text("\n".join(sheet.notes)) if sheet.notes else None
         table = Table(title=Text(sheet.title), caption=caption)
         table.title_justify = table.caption_justify = "left"
@@ -135,9 +194,9 @@ def as_table(groups: Sequence[Group], sections: Sequence[Section]) -> str:
     return file.getvalue()
 
 
-def as_markdown(groups: Sequence[Group], sections: Sequence[Section]) -> str:
+def as_markdown(found: Compared) -> str:
     parts = []
-    for sheet in sheets(groups, sections):
+    for sheet in sheets(found):
         lines = [f"**{_plain(sheet.title)}**", "", _line(sheet.header)]
         rules = ("--:" if name in sheet.numeric else "---" for name in sheet.header)
         lines.append("|" + "|".join(rules) + "|")
@@ -158,33 +217,36 @@ def _plain(text: str) -> str:
     return "".join(f"\\{c}" if c in "|*_`[]\\" else c for c in flat)
 
 
-def as_json(groups: Sequence[Group], sections: Sequence[Section]) -> str:
-    scores = [dataclasses.asdict(group) for group in groups]
-    quality = [section.as_dict() for section in sections]
-    return json.dumps({"scores": scores, "quality": quality}, indent=2) + "\n"
+def as_json(found: Compared) -> str:
+    content = {
+        "scores": [dataclasses.asdict(group) for group in found.scores],
+        "answers": [dataclasses.asdict(group) for group in found.answers],
+        "quality": [section.as_dict() for section in found.quality],
+    }
+    return json.dumps(content, indent=2) + "\n"
 
 
-def as_csv(groups: Sequence[Group], sections: Sequence[Section]) -> str:
-    """One line per score, its group in the first columns. Sample quality has other columns: see JSON."""
+def as_csv(found: Compared) -> str:
+    """One line per score, its group in the first columns. Metrics have other columns: see JSON."""
     file = io.StringIO()
     group_names = [f.name for f in dataclasses.fields(Group) if f.name != "rows"]
     row_names = [f.name for f in dataclasses.fields(Row)]
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(group_names + row_names)
-    for group in groups:
+    for group in found.scores:
         about = [getattr(group, name) for name in group_names]
         writer.writerows(about + [getattr(row, name) for name in row_names] for row in group.rows)
     return file.getvalue()
 
 
-def as_html(groups: Sequence[Group], sections: Sequence[Section]) -> str:
+def as_html(found: Compared) -> str:
     """A page of its own, whose tables can be sorted."""
     loader = PackageLoader("genlab.gallery")
     templates = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return templates.get_template("compare.html").render(sheets=sheets(groups, sections)) + "\n"
+    return templates.get_template("compare.html").render(sheets=sheets(found)) + "\n"
 
 
-WRITERS: dict[str, Callable[[Sequence[Group], Sequence[Section]], str]] = {
+WRITERS: dict[str, Callable[[Compared], str]] = {
     "table": as_table,
     "md": as_markdown,
     "json": as_json,

@@ -16,7 +16,7 @@ from typing import Any
 from PIL import Image
 
 from genlab.errors import UsageError
-from genlab.gallery import words
+from genlab.gallery import answers, words
 from genlab.gallery.curves import Chart, charts, read_curves
 from genlab.gallery.scores import best, model_name, read_scores
 from genlab.runs import RunDirectory
@@ -73,6 +73,26 @@ class ScoreView:
     density: bool
 
 
+@dataclass(frozen=True)
+class AnswerView:
+    """values: title, number with its unit, and the floor of each. facts: title and number."""
+
+    name: str
+    split: str
+    n: int
+    values: list[tuple[str, str, str]]
+    facts: list[tuple[str, str]]
+    floor_of: str
+    sentence: str
+    remarks: str
+
+    @property
+    def short(self) -> str:
+        """The value that ranks, for the index."""
+        title, number, _ = self.values[0]
+        return f"{title} {number}"
+
+
 @dataclass
 class RunView:
     """Everything that the templates write about a run. files: what its page shows, by relative name."""
@@ -90,6 +110,8 @@ class RunView:
     command: str = ""
     headline: ScoreView | None = None
     scores: list[ScoreView] = field(default_factory=list)
+    generative: bool = True
+    answers: list[AnswerView] = field(default_factory=list)
     draws: list[Draws] = field(default_factory=list)
     reference: Shown = Shown(reason="no picture of test data was written")
     reference_words: Mapping[str, Any] = field(default_factory=dict)
@@ -104,6 +126,18 @@ class RunView:
         """The set that stands for the run: unconditional, with the smallest seed."""
         usable = [draws for draws in self.draws if draws.kind == "samples"]
         return min(usable, key=_order, default=None)
+
+    @property
+    def thumbnail(self) -> Shown | None:
+        """What stands for the run on the index: samples, or the first figure of a model that draws none."""
+        if self.samples is not None:
+            return self.samples.thumbnail
+        return next((figure.still for figure in self.figures if not figure.still.reason), None)
+
+    @property
+    def headlines(self) -> list[str]:
+        """The answers about test data, for the index."""
+        return [answers.short for answers in self.answers if answers.split == "test"]
 
     @property
     def tile_facts(self) -> list[tuple[str, str]]:
@@ -136,6 +170,7 @@ def read_view(path: Path, slug: str) -> RunView:
         return view
     _read_record(view, run, record)
     _read_scores(view, run)
+    _read_answers(view, run, record)
     _read_draws(view, run)
     _read_reference(view, run)
     _read_figures(view, run)
@@ -151,6 +186,7 @@ def _read_record(view: RunView, run: RunDirectory, record: Mapping[str, Any]) ->
     view.model = model_name(run)
     view.data, view.variant = str(spec.get("name", view.data)), str(spec.get("variant", ""))
     view.datum = words.datum(spec)
+    view.generative = record.get("generative") is not False
     view.status, view.reason = _status(run, record)
     view.command = shlex.join(["genlab", "train", *map(str, record.get("overrides") or [])])
     view.facts = list(_facts(record))
@@ -260,6 +296,33 @@ def _score_view(score: Mapping[str, Any]) -> ScoreView:
         sentence=words.kind_of_number(nats, score["data"]["n"]),
         comparison=words.comparison(score),
         density=nats["measure"] == "density",
+    )
+
+
+def _read_answers(view: RunView, run: RunDirectory, record: Mapping[str, Any]) -> None:
+    found, problems = answers.read_answers(run)
+    view.problems += problems
+    ranked = sorted(found, key=lambda content: _SPLITS.get(content["data"]["split"], len(_SPLITS)))
+    view.answers = [_answer_view(content, record) for content in ranked]
+
+
+def _answer_view(content: Mapping[str, Any], record: Mapping[str, Any]) -> AnswerView:
+    name, values, floor = content["metric"]["name"], content["values"], content["floor"]
+    rows = []
+    for key in content["metric"]["shown"]:
+        kind, value = answers.kind_of(name, key), values[key]
+        number = answers.with_error(value["mean"], value["stderr"], kind.scale)
+        number = f"{number} {kind.unit}" if value["mean"] is not None else str(value["reason"])
+        rows.append((kind.title, number.strip(), f"{kind.scale * floor['values'][key]:.4g}"))
+    return AnswerView(
+        name=name.replace("_", " ").capitalize(),
+        split=str(content["data"]["split"]),
+        n=content["data"]["n"],
+        values=rows,
+        facts=[(answers.FACTS.get(str(k), str(k)), f"{v:,}") for k, v in content["facts"].items()],
+        floor_of=str(floor["of"]),
+        sentence=answers.sentence(name),
+        remarks=answers.remarks(record, content),
     )
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from genlab.contracts import UsageError
+from genlab.contracts import GenerativeModel, Model, UsageError
 
 Values = dict[str, float | None]
 
@@ -43,6 +43,13 @@ class SampleMetric(Metric, ABC):
         self.features = features
         self.add_state("samples", [], dist_reduce_fx="cat")
         self.add_state("real", [], dist_reduce_fx="cat")
+
+    @classmethod
+    def lacking(cls, model: Model) -> str:
+        """What it needs and this model lacks, as the end of a sentence; empty where nothing is lacking."""
+        if isinstance(model, GenerativeModel):
+            return ""
+        return f"samples, and {type(model).__name__} draws none"
 
     @property
     def settings(self) -> dict[str, Any]:

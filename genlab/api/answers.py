@@ -1,0 +1,71 @@
+"""Files of a model's answers: a metric's numbers, their floor and every value. Schema 1, no NaN."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genlab.blocks import BLOCK
+from genlab.contracts import DataModule
+from genlab.data import fingerprint
+from genlab.metrics import Answers, DatumMetric
+from genlab.runs import RunDirectory, atomic, digest, now, versions, write_json
+
+
+@dataclass(frozen=True)
+class Question:
+    """What was asked of a run: which split, by which metric, with which seed, in which precision."""
+
+    split: str
+    metric: DatumMetric
+    seed: int
+    precision: str
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        of = self.metric
+        about = {"name": of.name, "parameters": of.settings, "shown": list(of.shown)}
+        return about | {"seed": self.seed, "block": BLOCK, "precision": self.precision}
+
+    def file(self, run: RunDirectory) -> Path:
+        return run.metrics / f"{self.split}-{self.metric.name}-{digest(self.settings)[:8]}.json"
+
+
+def write_answers(
+    run: RunDirectory,
+    data: DataModule,
+    question: Question,
+    answers: Answers,
+    about: Mapping[str, Any],
+) -> None:
+    """The means as JSON and, beside it, every per-example value as .npz.
+
+    about: checkpoint, world_size, device, seconds.
+    """
+    spec, floor = data.spec, question.metric.floor(data, question.split)
+    path = question.file(run)
+    with atomic(path.with_suffix(".npz")) as file:
+        np.savez_compressed(file, **answers.values)  # type: ignore[arg-type]
+    content = {
+        "schema": 1,
+        "kind": "answers",
+        "data": {
+            "name": spec.name,
+            "variant": spec.variant,
+            "split": question.split,
+            "n": len(data.dataset(question.split)),
+            "sha256": fingerprint(data, question.split),
+        },
+        "metric": question.settings,
+        "values": answers.summary(),
+        "floor": {"of": floor.of, "values": floor.values},
+        "facts": answers.facts,
+        **about,
+        "versions": versions(),
+        "created": now(),
+    }
+    write_json(path, content)
