@@ -123,7 +123,8 @@ class Trainable(LightningModule, ABC):
         return (Stage("fit", self, self.loss),)
 
     def rank_state(self) -> dict[str, Tensor]:
-        """State that each process owns (persistent chains): checkpointed from every rank.
+        """State that each process owns (persistent chains): checkpointed from every rank, and kept from
+        one stage to the next.
 
         ``begin`` runs on the same random stream everywhere: make such state lazily, in the loss.
         """

@@ -118,14 +118,19 @@ class Checkpoints(Callback):
     The best are those with the lowest of the first value that the model's ``validate`` gives; a model
     that gives none keeps only its last. Of a solved stage the last is its solution. Time-based
     checkpoints fall on multiples of EVERY batches, where the losses have just been found finite.
+
+    before: what the stage before ended with. A stage begins with its weights and with the state that each
+    process owned then, whether this session trained it or an earlier one.
     """
 
-    def __init__(self, run: RunDirectory, stage: Stage, minutes: float) -> None:
-        self.run, self.stage = run, stage
+    def __init__(
+        self, run: RunDirectory, stage: Stage, minutes: float, before: Path | None = None
+    ) -> None:
+        self.run, self.stage, self.before = run, stage, before
         self.seconds = 60 * minutes
         self.best: float | None = None
         self.waited = 0  # validations since the best
-        self._rank_state: dict[str, Tensor] | None = None
+        self._states: list[dict[str, Tensor]] | None = None  # of every rank
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "waited": self.waited}
@@ -135,8 +140,7 @@ class Checkpoints(Callback):
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
         self._saved = time.monotonic()
-        if self._rank_state is not None:  # only now, as DDP has done its first broadcast
-            module.load_rank_state(self._rank_state)
+        self._give_back(trainer, module)  # only now, as DDP has done its first broadcast
         self._end_if_patience_is_over(trainer)
 
     def on_save_checkpoint(self, trainer: Trainer, module: Any, checkpoint: dict[str, Any]) -> None:
@@ -144,7 +148,20 @@ class Checkpoints(Callback):
         checkpoint["rank_state"] = _of_every_rank(trainer, module.rank_state())
 
     def on_load_checkpoint(self, trainer: Trainer, module: Any, checkpoint: dict[str, Any]) -> None:
-        self._rank_state = checkpoint["rank_state"][trainer.global_rank]
+        self._states = checkpoint["rank_state"]
+
+    def on_validation_start(self, trainer: Trainer, module: Any) -> None:
+        if self.stage.solve is not None:
+            self._give_back(trainer, module)
+
+    def _give_back(self, trainer: Trainer, module: Any) -> None:
+        """The state that this process owned at the last checkpoint, of this stage or of the one before."""
+        if self._states is None and self.before is not None:
+            self._states = load_checkpoint(self.before)["rank_state"]
+        if self._states is not None:
+            own = self._states[trainer.global_rank]
+            module.load_rank_state({name: value.to(module.device) for name, value in own.items()})
+        self._states = None
 
     def on_validation_end(self, trainer: Trainer, module: Any) -> None:
         if self.stage.solve is not None:

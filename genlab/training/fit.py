@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -53,7 +54,7 @@ def fit(
     record: whose run record shows progress; run itself by default.
     Returns the best validation value of the last stage, or None where it has none.
     """
-    best = None
+    best, before = None, None
     alive = record or run
     data.shuffle_seed = seed
     for number, stage in enumerate(stages, 1):
@@ -63,18 +64,20 @@ def fit(
             title = f"stage {number}/{len(stages)} {stage.name}"
             extra = [*callbacks, Heartbeat(alive, stage.name)]
             work = _fit_stage if stage.solve is None else _solve_stage
-            best = work(model, data, stage, run, settings, seed, title, extra, logger)
-        restore(model, run, stage.name)
+            checkpoints = Checkpoints(run, stage, settings.checkpoint_minutes, before)
+            work(model, data, stage, run, settings, seed, title, extra, logger, checkpoints)
+            best = checkpoints.best
+        before = restore(model, run, stage.name)
     model.eval()
     return best
 
 
-def restore(model: Trainable, run: RunDirectory, stage: str) -> str:
-    """Put a stage's final weights into the model: the best it has, else the last. Says which."""
-    which = "best" if run.checkpoint(stage, "best").is_file() else "last"
-    path = run.checkpoint(stage, which)
+def restore(model: Trainable, run: RunDirectory, stage: str) -> Path:
+    """Put a stage's final weights into the model: the best it has, else the last. Says where they are."""
+    best = run.checkpoint(stage, "best")
+    path = best if best.is_file() else run.checkpoint(stage, "last")
     load_weights(model, load_checkpoint(path), path)
-    return which
+    return path
 
 
 def _fit_stage(
@@ -87,11 +90,11 @@ def _fit_stage(
     title: str,
     callbacks: Sequence[Callback],
     logger: Any,
-) -> float | None:
+    checkpoints: Checkpoints,
+) -> None:
     last = run.checkpoint(stage.name, "last")
     resuming = last.is_file()
     model.enter(stage)
-    checkpoints = Checkpoints(run, stage, settings.checkpoint_minutes)
     trainer = settings.trainer(
         [
             KeyedRandomness(seed, stage.name),
@@ -108,6 +111,7 @@ def _fit_stage(
         accumulate_grad_batches=settings.accumulate_grad_batches,
         check_val_every_n_epoch=settings.check_val_every_n_epoch,
     )
+    _require_finished(run, trainer.world_size)
     if resuming:
         _require_same(model, last, stage, trainer.world_size)
     elif stage.begin is not None:
@@ -119,7 +123,6 @@ def _fit_stage(
         )  # the frozen rest
         trainer.fit(model, datamodule=data, ckpt_path=last if resuming else None)
     _mark_finished(run, stage, trainer.world_size, trainer.global_step, checkpoints.best)
-    return checkpoints.best
 
 
 def _solve_stage(
@@ -132,9 +135,9 @@ def _solve_stage(
     title: str,
     callbacks: Sequence[Callback],
     logger: Any,
-) -> float | None:
+    checkpoints: Checkpoints,
+) -> None:
     model.enter(stage)
-    checkpoints = Checkpoints(run, stage, settings.checkpoint_minutes)
     trainer = settings.trainer(
         [
             KeyedRandomness(seed, stage.name),
@@ -146,9 +149,9 @@ def _solve_stage(
         logger=logger,
         plugins=[SafeCheckpointIO()],
     )
+    _require_finished(run, trainer.world_size)
     trainer.validate(model, datamodule=data, verbose=False)
     _mark_finished(run, stage, trainer.world_size, trainer.global_step, checkpoints.best)
-    return checkpoints.best
 
 
 def _epochs(stage: Stage) -> int:
@@ -175,13 +178,27 @@ def _averaging(stage: Stage) -> list[Callback]:
     return [EMAWeightAveraging(decay=stage.ema, use_buffers=False)]
 
 
-def _require_same(model: Trainable, path: Any, stage: Stage, world_size: int) -> None:
+def _require_same(model: Trainable, path: Path, stage: Stage, world_size: int) -> None:
     checkpoint = load_checkpoint(path)
     load_weights(model, checkpoint, path)
-    ours = {"stage": stage.name, "world_size": world_size}
-    theirs = checkpoint.get("genlab")
+    theirs = checkpoint.get("genlab") or {}
+    if theirs.get("stage") != stage.name:
+        raise UsageError(f"{path} is of stage {theirs.get('stage')!r}, not of {stage.name!r}")
+    _require_processes(path, theirs["world_size"], world_size)
+
+
+def _require_finished(run: RunDirectory, world_size: int) -> None:
+    for mark in sorted(run.path.glob("checkpoints/*/finished.json")):
+        _require_processes(mark.parent, json.loads(mark.read_text())["world_size"], world_size)
+
+
+def _require_processes(path: Path, theirs: int, ours: int) -> None:
+    """Each process has its own share of the data and its own random numbers."""
     if theirs != ours:
-        raise UsageError(f"{path} was written by {theirs}, which {ours} cannot continue")
+        raise UsageError(
+            f"{path} was trained by {theirs} {'process' if theirs == 1 else 'processes'} and cannot go on "
+            f"with {ours}: give the trainer=… of then, or trainer.devices={theirs}"
+        )
 
 
 @rank_zero_only

@@ -1,0 +1,177 @@
+"""A run in stages, killed again and again at every kind of moment, ends where an undisturbed one ends."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from genlab.contracts import UsageError
+from genlab.data import Threshold, digits
+from genlab.runs import RunDirectory
+from genlab.training import TrainerSettings, fit
+from tests.training.staged import Staged
+
+ROOT = Path(__file__).parents[2]
+WORDS = [
+    "model._target_=tests.training.staged.Staged",
+    "--allow-target=tests.",
+    "data=digits_binary",
+    "data.batch_size=10",  # 130 steps in an epoch, 65 on each of two processes
+    "trainer.checkpoint_minutes=0",  # a checkpoint every 50 steps
+    "trainer.threads=1",
+    "evaluate=[]",
+    "gallery=false",
+]
+STAGES = ["encode", "chain", "decode", "mean"]
+
+
+def train(folder: Path, *words: str, kill: str = "", trace: Path | None = None) -> None:
+    """Run the real command; with ``kill``, to the moment at which it kills itself."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "STAGED_KILL": kill}
+    if trace is not None:
+        environment["STAGED_TRACE"] = str(trace)
+    command = [sys.executable, "-m", "genlab", "train", *WORDS, f"folder={folder}", *words]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == (-signal.SIGKILL if kill else 0), done.stderr
+
+
+def only_run(folder: Path) -> Path:
+    (run,) = folder.iterdir()
+    return run
+
+
+def assert_same(first: Path, second: Path) -> None:
+    """Weights, optimizers, averages and the state of every rank, in every stage; and the curves."""
+    names = {str(p.relative_to(first)) for p in first.rglob("*.ckpt")}
+    assert names == {str(p.relative_to(second)) for p in second.rglob("*.ckpt")}
+    assert names >= {f"checkpoints/{stage}/last.ckpt" for stage in STAGES}
+    for name in names:
+        ours, theirs = (torch.load(run / name, weights_only=True) for run in (first, second))
+        for key in ("state_dict", "current_model_state", "optimizer_states", "rank_state"):
+            _assert_equal(ours.get(key), theirs.get(key), f"{name}: {key}")
+    assert (first / "metrics.csv").read_text() == (second / "metrics.csv").read_text()
+
+
+def _assert_equal(ours, theirs, where: str) -> None:
+    if isinstance(ours, torch.Tensor):
+        assert torch.equal(ours, theirs), where
+    elif isinstance(ours, dict | list):
+        pairs = ours.items() if isinstance(ours, dict) else enumerate(ours)
+        assert len(ours) == len(theirs), where
+        for key, value in pairs:
+            _assert_equal(value, theirs[key], f"{where}.{key}")
+    else:
+        assert ours == theirs, where
+
+
+def entered(trace: Path) -> list[str]:
+    """The stages that a process entered."""
+    lines = trace.read_text().splitlines() if trace.is_file() else []
+    return [line.removeprefix("before ") for line in lines if line.startswith("before ")]
+
+
+# The moments in their order, and the stages that the process which ends there has entered.
+MOMENTS = [
+    ("step 77 of encode", ["encode"]),
+    ("validation 1 of encode", ["encode"]),  # its best is saved, its last is not
+    ("end of encode", ["encode"]),
+    ("before chain", ["encode", "chain"]),  # finished.json is written, the next is not begun
+    ("within begin of chain", ["chain"]),
+    ("step 40 of chain", ["chain"]),  # no checkpoint yet: it begins anew
+    ("step 187 of chain", ["chain"]),
+    ("step 20 of decode", ["chain", "decode"]),  # the chains of the stage before are kept
+    ("within solve of mean", ["decode", "mean"]),
+    ("validation 0 of mean", ["mean"]),  # the last checkpoint of all is saved
+    ("", ["mean"]),
+]
+
+
+@pytest.mark.slow
+def test_two_processes_killed_and_resumed_equal_undisturbed(tmp_path):
+    """Under plain ddp, which fails where a parameter that it knows gets no gradient."""
+    train(tmp_path / "a", "trainer=ddp_cpu", trace=tmp_path / "undisturbed")
+    for number, kill in enumerate(["step 120 of chain", "step 70 of decode", ""]):
+        trace = tmp_path / f"trace{number}"
+        train(tmp_path / "b", "trainer=ddp_cpu", "--resume=auto", kill=kill, trace=trace)
+    undisturbed, resumed = only_run(tmp_path / "a"), only_run(tmp_path / "b")
+    assert_same(undisturbed, resumed)
+    assert sorted(entered(tmp_path / "trace2")) == ["decode", "decode", "mean", "mean"]
+    lines = (tmp_path / "undisturbed").read_text().splitlines()
+    weights = sorted(line for line in lines if line.startswith("weights after"))
+    assert len(weights) == 6
+    assert weights[::2] == weights[1::2], "both processes hold the same weights"
+    last = torch.load(resumed / "checkpoints" / "chain" / "last.ckpt", weights_only=True)
+    first, second = (state["chain"] for state in last["rank_state"])
+    assert not torch.equal(first, second), "and chains of their own"
+
+
+@pytest.mark.slow
+def test_killed_at_every_kind_of_moment_equals_undisturbed(tmp_path):
+    train(tmp_path / "a", trace=tmp_path / "undisturbed")
+    assert entered(tmp_path / "undisturbed") == STAGES
+    for number, (kill, stages) in enumerate(MOMENTS):
+        trace = tmp_path / f"trace{number}"
+        train(tmp_path / "b", "--resume=auto", kill=kill, trace=trace)
+        assert entered(trace) == stages, kill
+    undisturbed, resumed = only_run(tmp_path / "a"), only_run(tmp_path / "b")
+    assert_same(undisturbed, resumed)
+    record = json.loads((resumed / "run.json").read_text())
+    assert record["status"] == "completed"
+    assert len(record["sessions"]) == len(MOMENTS)
+
+
+def forked(path: Path, stages: int, processes: int = 2) -> Staged:
+    data = digits(preprocess=Threshold(8), batch_size=50)
+    run = RunDirectory(path)
+    settings = TrainerSettings(accelerator="cpu", strategy="ddp_fork", devices=processes)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = Staged(data.spec)
+    fit(model, data, model.stages()[:stages], run, settings, seed=0)
+    return model
+
+
+def test_state_of_each_process_goes_on_from_stage_to_stage(tmp_path):
+    forked(tmp_path / "a", 4)
+    forked(tmp_path / "b", 2)
+    forked(tmp_path / "b", 4)
+    assert_same(tmp_path / "a", tmp_path / "b")
+    chains, decoded = (
+        torch.load(tmp_path / "b" / "checkpoints" / stage / "last.ckpt", weights_only=True)
+        for stage in ("chain", "decode")
+    )
+    _assert_equal(chains["rank_state"], decoded["rank_state"], "untouched by the stage after")
+    first, second = (state["chain"] for state in chains["rank_state"])
+    assert not torch.equal(first, second)
+
+
+def test_another_number_of_processes_is_refused(tmp_path):
+    forked(tmp_path, 1)
+    with pytest.raises(UsageError, match=r"encode was trained by 2 processes.*trainer\.devices=2"):
+        forked(tmp_path, 2, processes=1)
+
+
+def test_curves_have_every_point_once(tmp_path):
+    train(tmp_path)
+    with (only_run(tmp_path) / "metrics.csv").open() as file:
+        rows = [(row["stage"], row["name"], int(row["step"])) for row in csv.DictReader(file)]
+    assert len(rows) == len(set(rows))
+    assert list(dict.fromkeys(stage for stage, *_ in rows)) == STAGES
+    points = [50, 100, 130, 180, 230, 260, 310, 360, 390]
+    for stage, epochs in {"encode": 2, "chain": 2, "decode": 3}.items():
+        assert [s for where, name, s in rows if (where, name) == (stage, "loss")] == points[
+            : 3 * epochs
+        ]
+    values = {
+        stage: [s for where, name, s in rows if (where, name) == (stage, "val/error")]
+        for stage in STAGES
+    }
+    assert values == {"encode": [130, 260], "chain": [], "decode": [130, 260, 390], "mean": [0]}
