@@ -12,6 +12,7 @@ from genlab.models.diffusion import Denoiser, Diffusion
 from genlab.models.diffusion.networks import Dense
 from genlab.models.independent import Independent
 from genlab.models.made import MADE
+from genlab.models.pca import PCA
 from genlab.nn.heads import GaussianMixture, LogisticMixture, head_for
 from genlab.testing import assert_conforms
 
@@ -35,6 +36,7 @@ MODELS = {
     "made, logistic mixtures": partial(MADE, hidden=(32,), head=mixtures),
     "made, two layers": partial(MADE, hidden=(32, 24), activation="tanh", order="random", head=few),
     "made, mixture": partial(MADE, hidden=(32,), masks=4, order="random", head=few),
+    "pca": partial(PCA, components=1),
 }
 
 
