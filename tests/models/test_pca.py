@@ -44,7 +44,9 @@ def test_codes_and_reconstructions_are_those_of_scikit_learn():
     found = model.encode(test).detach().double().numpy()
     np.testing.assert_allclose(np.abs(found), np.abs(codes), atol=1e-4)
     back = reference.inverse_transform(codes)
-    np.testing.assert_allclose(model.decode(model.encode(test)).flatten(1).detach(), back, atol=1e-4)
+    np.testing.assert_allclose(
+        model.decode(model.encode(test)).flatten(1).detach(), back, atol=1e-4
+    )
     assert float(model.share) == pytest.approx(reference.explained_variance_ratio_.sum(), rel=1e-5)
 
 

@@ -34,6 +34,8 @@ from genlab.contracts import (
 from genlab.models.boltzmann.contrastive import Contrastive
 from genlab.models.boltzmann.energy import RestrictedBoltzmann
 from genlab.models.boltzmann.feedforward import (
+    LEARNING,
+    RATE,
     Start,
     climb,
     descend,
@@ -48,7 +50,7 @@ from genlab.models.boltzmann.pictures import filters
 from genlab.models.boltzmann.stack import Stack
 from genlab.models.boltzmann.units import Gaussian
 
-RATE, TOP_RATE = 0.1, 0.001  # of the machines; Gaussian hidden units are not bounded
+TOP_RATE = 1e-3  # of the machine whose hidden units are not bounded
 
 
 class DeepAutoencoder(Model, HasEncoder, HasFigures):
@@ -65,7 +67,7 @@ class DeepAutoencoder(Model, HasEncoder, HasFigures):
         spec: DataSpec,
         hidden: tuple[int, ...] = (1000, 500, 250, 30),
         start: Start = "pretrained",
-        learning: Callable[[RestrictedBoltzmann], Contrastive] = Contrastive,
+        learning: Callable[[RestrictedBoltzmann], Contrastive] = LEARNING,
     ) -> None:
         super().__init__(spec)
         require_sane(hidden, start)
@@ -129,11 +131,50 @@ class DeepAutoencoder(Model, HasEncoder, HasFigures):
 
     @torch.no_grad()
     def figures(self, batch: Batch, *, generator: Generator) -> Iterator[Figure]:
+        if self.encoder[-1].out_features == 2:  # type: ignore[union-attr]
+            caption = "The codes of test data, which are two numbers each."
+            yield Figure("codes", caption, Plane(self.encode(batch.x)[None]))
         if not self.spec.is_image:
             return
-        x = batch.x[:12]
-        yield Figure(
+        yield self._reconstructions(batch.x[:12])
+        yield self._interpolations(batch.x[:12])
+        yield filters(
+            linear_maps(self.encoder)[0].weight,
+            self.spec.shape,
+            "filters",
+            "The weights of the encoder's first units to the pixels: white excites, black inhibits. "
+            "The strongest come first.",
+        )
+
+    def _reconstructions(self, x: Tensor) -> Figure:
+        numbers = self.encoder[-1].out_features  # type: ignore[union-attr]
+        rows, between = [x, self.decode(self.encode(x))], ""
+        if len(self.stack):
+            rows.insert(1, self._before(x))
+            between = " before the fine-tuning and, last, after it"
+        return Figure(
             "reconstructions",
-            "Test data, and below each what comes back from its code.",
-            Images(torch.stack([x, self.decode(self.encode(x))])),
+            f"Test data, and below each what comes back from its code of {numbers} numbers{between}.",
+            Images(torch.stack(rows)),
+        )
+
+    def _before(self, x: Tensor) -> Tensor:
+        """(B, *shape) up the stack and down again, by means."""
+        h = self.stack.lift(x.flatten(1), len(self.stack), draw=False)
+        for machine in reversed(self.stack):
+            h = machine.couplings().visible_mean(h)  # type: ignore[union-attr,operator]
+        return h.unflatten(1, self.spec.shape)
+
+    def _interpolations(self, x: Tensor, steps: int = 10) -> Figure:
+        """Between every other datum and the one after it."""
+        first, last = self.encode(x[0::2]), self.encode(x[1::2])
+        pairs = min(len(first), len(last))
+        if not pairs:
+            first, last, pairs = self.encode(x), self.encode(x), len(x)
+        at = torch.linspace(0, 1, steps, device=x.device)[:, None]
+        z = first[:pairs, None].lerp(last[:pairs, None], at)
+        return Figure(
+            "interpolations",
+            "From the reconstruction of one test datum to that of another, in equal steps of the code.",
+            Images(self.decode(z.flatten(0, 1)).unflatten(0, (pairs, steps))),
         )

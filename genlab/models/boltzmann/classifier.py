@@ -33,6 +33,8 @@ from genlab.contracts import (
 from genlab.models.boltzmann.contrastive import Contrastive
 from genlab.models.boltzmann.energy import RestrictedBoltzmann
 from genlab.models.boltzmann.feedforward import (
+    LEARNING,
+    RATE,
     Start,
     climb,
     flat,
@@ -44,8 +46,6 @@ from genlab.models.boltzmann.feedforward import (
 )
 from genlab.models.boltzmann.pictures import filters
 from genlab.models.boltzmann.stack import Stack
-
-RATE = 0.1  # of the machines
 
 
 class StackClassifier(Model, Classifies, HasFigures):
@@ -67,7 +67,7 @@ class StackClassifier(Model, Classifies, HasFigures):
         depth: int | None = None,
         start: Start = "pretrained",
         dropout: float = 0.0,
-        learning: Callable[[RestrictedBoltzmann], Contrastive] = Contrastive,
+        learning: Callable[[RestrictedBoltzmann], Contrastive] = LEARNING,
     ) -> None:
         super().__init__(spec)
         if not spec.classes:
@@ -135,11 +135,45 @@ class StackClassifier(Model, Classifies, HasFigures):
     def figures(self, batch: Batch, *, generator: Generator) -> Iterator[Figure]:
         if not self.spec.is_image:
             return
-        first = linear_maps(self.network)[0].weight
+        weights = linear_maps(self.network)[0].weight
         yield filters(
-            first,
+            weights,
             self.spec.shape,
             "filters",
             "The weights of the first layer's units to the pixels: white excites, black inhibits. "
             "The strongest come first.",
+        )
+        if len(self.stack):
+            yield self._fine_tuning(weights)
+        if batch.label is not None:
+            yield self._doubts(batch.x, batch.label)
+
+    def _fine_tuning(self, weights: Tensor, most: int = 16) -> Figure:
+        """weights: (H, D) of the first layer."""
+        before = self.stack[0].weight
+        chosen = before.norm(dim=1).argsort(descending=True)[:most]
+        pair = torch.stack([before[chosen], weights[chosen]])  # type: ignore[index]
+        scale = pair.abs().amax(2, keepdim=True).clamp(min=1e-12)
+        change = float((weights - before).norm() / before.norm())  # type: ignore[operator]
+        return Figure(
+            "fine-tuning",
+            f"Weights of {len(chosen)} units of the first layer as they were learned without labels, "
+            f"and below each after the fine-tuning, which moved the layer by {100 * change:.0f} % of "
+            "its length.",
+            Images((0.5 + 0.5 * pair / scale).unflatten(2, self.spec.shape)),
+        )
+
+    def _doubts(self, x: Tensor, label: Tensor, columns: int = 12) -> Figure:
+        """The surest and the least sure of x: (B, *shape)."""
+        sure = self.network(x.flatten(1)).softmax(1).gather(1, label[:, None]).squeeze(1)
+        order = sure.argsort(descending=True)
+        columns = min(columns, len(x))
+        rows = torch.stack([order[:columns], order.flip(0)[:columns]])
+        wrong = int((sure < 0.5).sum())
+        return Figure(
+            "doubts",
+            f"Of {len(x)} test data those whose label the network is most sure of, and below those "
+            f"to whose label it gives the least probability: from {float(sure.min()):.1g} upwards; "
+            f"below one half for {wrong}.",
+            Images(x[rows]),
         )

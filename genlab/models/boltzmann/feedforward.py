@@ -35,13 +35,17 @@ from genlab.nn.mlp import MLP
 
 Start = Literal["pretrained", "random", "modern"]
 STARTS = ("pretrained", "random", "modern")
+LEARNING = partial(Contrastive, sampler="reconstruction")
+RATE = 3e-3  # of machines with Bernoulli hidden units, by Adam
 SWEEPS = 20  # over the training data, for each machine
 
 
 def require_sane(hidden: Sequence[int], start: str) -> None:
     """Raises UsageError for no layers, a layer without units, or an unknown start."""
     if not hidden or min(hidden) < 1:
-        raise UsageError(f"model.hidden={list(hidden)}: expected one width or more, each at least 1")
+        raise UsageError(
+            f"model.hidden={list(hidden)}: expected one width or more, each at least 1"
+        )
     if start not in STARTS:
         raise UsageError(f"model.start={start}: expected {', '.join(STARTS)}")
 
@@ -101,8 +105,8 @@ def machines(
     )
 
 
-def sgd(rate: float, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    return torch.optim.SGD(parameters, lr=rate, momentum=0.9)
+def adam(rate: float, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    return torch.optim.Adam(parameters, lr=rate, fused=True)
 
 
 def pretraining(stack: Stack, rates: Sequence[float]) -> list[Stage]:
@@ -111,7 +115,7 @@ def pretraining(stack: Stack, rates: Sequence[float]) -> list[Stage]:
     rates: the learning rate of each machine. Grey values of the data are taken as probabilities of bits.
     """
     return [
-        replace(stage, optimizer=partial(sgd, rate), max_epochs=SWEEPS, validate=_nothing)
+        replace(stage, optimizer=partial(adam, rate), max_epochs=SWEEPS, validate=_nothing)
         for stage, rate in zip(stack.stages(flat, draw=False), rates, strict=True)
     ]
 
