@@ -13,8 +13,8 @@ from genlab.models.diffusion import Denoiser, Diffusion
 from genlab.models.diffusion.networks import Dense
 from genlab.models.independent import Independent
 from genlab.models.made import MADE
-from genlab.models.pca import PCA
 from genlab.models.moment_matching import gmmn, gmmn_ae
+from genlab.models.pca import PCA
 from genlab.nn.heads import GaussianMixture, LogisticMixture, head_for
 from genlab.testing import assert_conforms
 

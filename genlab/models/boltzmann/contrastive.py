@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from genlab.contracts import UsageError
-from genlab.models.boltzmann.chains import SAMPLERS
+from genlab.models.boltzmann.chains import SAMPLERS, FromData
 from genlab.models.boltzmann.energy import RestrictedBoltzmann, contrast
 from genlab.nn.precision import full_precision
 
@@ -38,7 +38,7 @@ class Contrastive:
     def __init__(
         self,
         machine: RestrictedBoltzmann,
-        sampler: Literal["cd", "pcd", "fpcd", "tempering"] = "pcd",
+        sampler: Literal["cd", "reconstruction", "pcd", "fpcd", "tempering"] = "pcd",
         steps: int = 1,
         chains: int | None = None,
         centred: bool = True,
@@ -121,8 +121,10 @@ def _require_sane(
         raise UsageError(f"learning.sampler={sampler}: expected {', '.join(SAMPLERS)}")
     if steps < 1 or (chains is not None and chains < 1):
         raise UsageError(f"learning.steps={steps} and learning.chains={chains} must be at least 1")
-    if chains is not None and sampler == "cd":
-        raise UsageError("learning.chains: cd starts at the data, one chain each; leave it out")
+    if chains is not None and issubclass(SAMPLERS[sampler], FromData):
+        raise UsageError(
+            f"learning.chains: {sampler} starts at the data, one chain each; leave it out"
+        )
     if not 0 < drift <= 1:
         raise UsageError(f"learning.drift={drift} must be in (0, 1]")
     if weight_decay < 0 or sparsity_cost < 0:
