@@ -390,7 +390,7 @@ def test_chains_are_not_touched_by_those_who_hold_their_states():
 # ------------------------------------------------------------------------------------------- bad input
 
 BAD = [
-    ({"sampler": "foo"}, "learning.sampler=foo: expected cd, pcd, fpcd, tempering"),
+    ({"sampler": "foo"}, "learning.sampler=foo: expected cd, reconstruction, pcd, fpcd, tempering"),
     ({"steps": 0}, "learning.steps=0 .* must be at least 1"),
     ({"chains": 0}, "learning.chains=0 must be at least 1"),
     ({"sampler": "cd", "chains": 5}, "cd starts at the data"),
