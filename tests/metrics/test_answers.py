@@ -12,6 +12,7 @@ from sklearn.metrics import log_loss, zero_one_loss
 from torch import Generator, Tensor, nn
 
 import genlab
+from genlab.cli.main import main
 from genlab.components import allow_targets
 from genlab.contracts import (
     Batch,
@@ -153,6 +154,28 @@ def test_a_mean_has_the_standard_error_of_its_values():
     (summary,) = Answers({"error": values}, {}).summary().values()
     assert summary["mean"] == pytest.approx(0.4)
     assert summary["stderr"] == pytest.approx(values.std(ddof=1) / math.sqrt(5))
+
+
+class Mute(Model):
+    """Says nothing of a datum."""
+
+    def __init__(self, spec: DataSpec) -> None:
+        super().__init__(spec)
+        self.idle = nn.Parameter(torch.zeros(()))
+
+    def loss(self, batch: Batch) -> Tensor:
+        return self.idle.square()
+
+
+def test_a_model_that_can_have_no_number_is_told_so(tmp_path):
+    allow_targets(["tests.metrics."])
+    words = ["model=independent", "model._target_=tests.metrics.test_answers.Mute", "gallery=false"]
+    run = genlab.train(*words, "stages.fit.max_epochs=1", f"folder={tmp_path}")
+    assert run.answers == run.scores == []
+    for words in ([], ["metric=all"]):
+        assert main(["evaluate", str(run.path), *words]) == 2
+    with pytest.raises(UsageError, match="Mute has no likelihood and can have none of the metrics"):
+        run.measure()
 
 
 class Built(Model, Classifies):
