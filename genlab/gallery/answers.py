@@ -72,7 +72,7 @@ def with_error(mean: float | None, stderr: float | None, scale: float = 1.0) -> 
 
 
 def in_words(answers: Mapping[str, Any]) -> str:
-    """Each shown value with its unit and floor: "error 1.31 ± 0.11 % (always …: 88.65)"."""
+    """Each shown value with its unit and floor: "error 1.31 ± 0.11 % (88.65); in brackets: always …"."""
     name = answers["metric"]["name"]
     values = [_value(name, key, answers) for key in answers["metric"]["shown"]]
     facts = [f"{FACTS.get(k, k)}: {v}" for k, v in answers["facts"].items()]

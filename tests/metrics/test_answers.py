@@ -12,6 +12,7 @@ from sklearn.metrics import log_loss, zero_one_loss
 from torch import Generator, Tensor, nn
 
 import genlab
+from genlab.cli.main import main
 from genlab.components import allow_targets
 from genlab.contracts import (
     Batch,
@@ -123,12 +124,12 @@ def test_posteriors_of_another_shape_are_an_error():
 
 def test_the_floor_of_classification_guesses_the_most_frequent_training_label():
     x = torch.zeros(5, 2)
-    data = Given(BITS, train=(x, labels(1, 1, 1, 0, 0)), test=(x[:4], labels(1, 0, 2, 1)))
+    data = Given(BITS, train=(x, labels(1, 1, 1, 0, 0)), test=(x[:4], labels(0, 0, 2, 1)))
     floor = Classification(Table(BITS, torch.ones(1, 3) / 3)).floor(data, "test")
     assert floor.of == "always label 1, the most frequent in training"
-    assert floor.values["error"] == pytest.approx(0.5)
+    assert floor.values["error"] == pytest.approx(0.75), "the most frequent test label is another"
     p = np.array([2.5, 3.5, 0.5]) / 6.5
-    assert floor.values["nll"] == pytest.approx(-np.log(p[[1, 0, 2, 1]]).mean())
+    assert floor.values["nll"] == pytest.approx(-np.log(p[[0, 0, 2, 1]]).mean())
 
 
 def test_reconstruction_is_summed_over_the_datum():
@@ -153,6 +154,28 @@ def test_a_mean_has_the_standard_error_of_its_values():
     (summary,) = Answers({"error": values}, {}).summary().values()
     assert summary["mean"] == pytest.approx(0.4)
     assert summary["stderr"] == pytest.approx(values.std(ddof=1) / math.sqrt(5))
+
+
+class Mute(Model):
+    """Says nothing of a datum."""
+
+    def __init__(self, spec: DataSpec) -> None:
+        super().__init__(spec)
+        self.idle = nn.Parameter(torch.zeros(()))
+
+    def loss(self, batch: Batch) -> Tensor:
+        return self.idle.square()
+
+
+def test_a_model_that_can_have_no_number_is_told_so(tmp_path):
+    allow_targets(["tests.metrics."])
+    words = ["model=independent", "model._target_=tests.metrics.test_answers.Mute", "gallery=false"]
+    run = genlab.train(*words, "stages.fit.max_epochs=1", f"folder={tmp_path}")
+    assert run.answers == run.scores == []
+    for words in ([], ["metric=all"]):
+        assert main(["evaluate", str(run.path), *words]) == 2
+    with pytest.raises(UsageError, match="Mute has no likelihood and can have none of the metrics"):
+        run.measure()
 
 
 class Built(Model, Classifies):
