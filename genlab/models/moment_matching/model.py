@@ -118,8 +118,8 @@ class MomentMatching(GenerativeModel, HasFigures):
     def discrepancy(self, batch: Batch) -> dict[str, Tensor]:
         """mmd2: (B,), whose mean is the unbiased MMD² between the batch and codes of the generator.
 
-        Unlike the loss it has the right expectation whatever the batch, on data that were not trained on: so
-        a mean over batches estimates the distance of the distributions, and may fall below zero. Each
+        Unlike the loss it has the right expectation whatever the batch, on data that were not trained on:
+        so a mean over batches estimates the distance of the distributions, and may fall below zero. Each
         batch meets the same noise at every validation: two of them differ by what was learned.
         """
         codes = self.codes(self.draw_noise(VALIDATION))
