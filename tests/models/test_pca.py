@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -65,7 +67,10 @@ def test_bad_input_is_refused():
         PCA(DataSpec("big", "made up", (3, 100, 100), Support.LEVELS, levels=256), 1)
 
 
-@pytest.mark.slow
+@pytest.mark.skipif(
+    not os.environ.get("GENLAB_DATA"),
+    reason="GENLAB_DATA is unset: it names the folder of data files",
+)
 def test_mnist_has_the_error_of_the_literature(tmp_path):
     """13.87 for 30 components (Hinton & Salakhutdinov 2006, supporting material), pixels in [0, 1]."""
     words = ["model=pca", "data=mnist", f"folder={tmp_path}", "evaluate=[test]", "gallery=false"]
