@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from genlab.api.differences import differences, sentence
 from genlab.api.plan import Plan
 from genlab.api.run import Run
 from genlab.api.selection import train_the_best
@@ -59,11 +61,10 @@ def _require_same_run(run: RunDirectory, plan: Plan) -> None:
         return
     before = yaml.safe_load(run.config.read_text())
     ours = plan.composed.identity
-    differing = [key for key in ours if ours[key] != before.get(key)]
-    raise UsageError(
-        f"{run.path} was made with another {' and '.join(differing) or 'configuration'}: "
-        f"give the same words as then: {' '.join(record['overrides'])}"
-    )
+    found = differences({key: before.get(key) for key in ours}, ours)
+    made = sentence(found) if found else "made with another configuration"
+    words = shlex.join([*record["overrides"], "--resume", str(run.path)])
+    raise UsageError(f"{run.path} was {made}: give the same words as then: genlab train {words}")
 
 
 def _begin_record(run: RunDirectory, plan: Plan) -> None:
@@ -76,6 +77,7 @@ def _begin_record(run: RunDirectory, plan: Plan) -> None:
         "seed": plan.seed,
         "spec": dataclasses.asdict(plan.data.spec),
         "stages": [stage.name for stage in plan.stages],
+        "losses": {stage.name: stage.about for stage in plan.stages if stage.about},
         "parameters": plan.parameters,
         "generative": plan.generative,
         "threads": plan.settings.choose_threads(),

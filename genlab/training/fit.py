@@ -62,7 +62,7 @@ def fit(
             best = json.loads(run.finished(stage.name).read_text())["best"]
         else:
             title = f"stage {number}/{len(stages)} {stage.name}"
-            extra = [*callbacks, Heartbeat(alive, stage.name)]
+            extra = [*callbacks, Heartbeat(alive, stage, number, len(stages))]
             work = _fit_stage if stage.solve is None else _solve_stage
             checkpoints = Checkpoints(run, stage, settings.checkpoint_minutes, before)
             work(model, data, stage, run, settings, seed, title, extra, logger, checkpoints)
@@ -141,8 +141,8 @@ def _solve_stage(
     trainer = settings.trainer(
         [
             KeyedRandomness(seed, stage.name),
-            Solution(stage, data, seed),
             *callbacks,
+            Solution(stage, data, seed),
             Curves(run, stage, title),
             checkpoints,
         ],

@@ -19,6 +19,10 @@ the states of the smaller side, or it is estimated by annealing from the base ra
 | ``inputs``, ``labels`` | how data become visible units; labels beside them |
 | ``rbm`` | the model of one machine |
 | ``stack`` | machines on top of each other, trained greedily |
+| ``tie`` | a machine that begins as the one below it, upside down |
+| ``directed`` | layers below the top machine: generation and recognition |
+| ``updown`` | contrastive wake–sleep of all layers together |
+| ``dbn`` | the deep belief network |
 | ``feedforward`` | networks that start from a stack, or from random weights |
 | ``classifier``, ``autoencoder`` | such networks with labels, and unrolled |
 
@@ -30,12 +34,14 @@ from genlab.models.boltzmann.autoencoder import DeepAutoencoder
 from genlab.models.boltzmann.classifier import StackClassifier
 from genlab.models.boltzmann.contrastive import Contrastive
 from genlab.models.boltzmann.couplings import Couplings
+from genlab.models.boltzmann.dbn import DBN
 from genlab.models.boltzmann.energy import RestrictedBoltzmann
 from genlab.models.boltzmann.path import BaseRatePath
 from genlab.models.boltzmann.rbm import RBM
 from genlab.models.boltzmann.units import Bernoulli
 
 __all__ = [
+    "DBN",
     "RBM",
     "BaseRatePath",
     "Bernoulli",

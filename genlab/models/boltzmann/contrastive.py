@@ -64,6 +64,10 @@ class Contrastive:
 
     def loss(self, v: Tensor) -> Tensor:
         """Scalar (nats) of data v: (n, D)."""
+        return self.step(v)[0]
+
+    def step(self, v: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss of data v: (n, D), and the negative states (m, D) that it was taken at."""
         with full_precision(v.device):
             with torch.no_grad():
                 data = v.detach()
@@ -73,7 +77,8 @@ class Contrastive:
                     self._follow(z)
                 fantasy = self.chains.negative(plain, data, z, self.machine.base)
                 fantasy_z = plain.activation(fantasy)
-            return contrast(self.machine, (v, z), (fantasy, fantasy_z)) + self._penalty(v)
+            loss = contrast(self.machine, (v, z), (fantasy, fantasy_z)) + self._penalty(v)
+            return loss, fantasy
 
     def _follow(self, z: Tensor) -> None:
         """Move λ towards the mean of the hidden units, the same on every process."""

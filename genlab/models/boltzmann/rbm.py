@@ -25,6 +25,7 @@ from genlab.contracts import (
     Observed,
     Stage,
     Support,
+    UnsupportedData,
     UsageError,
 )
 from genlab.models.boltzmann.annealed import Known, anneal
@@ -51,7 +52,8 @@ class RBM(GenerativeModel, HasEnergy, HasEncoder, Classifies, Completes, HasFigu
     learning: contrastive divergence with its options. temperatures: of the annealed Gibbs chain that
     draws samples, followed by a tenth as many transitions at the end.
 
-    Raises UnsupportedData for labels=True on data without labels, UsageError for units that cannot be.
+    Raises UnsupportedData for labels=True on data without labels and for unbounded hidden units over
+    grey levels or reals, UsageError for values out of range.
     """
 
     completes = frozenset({Observed})
@@ -75,6 +77,11 @@ class RBM(GenerativeModel, HasEnergy, HasEncoder, Classifies, Completes, HasFigu
         self.inputs = inputs_for(spec)
         self.classes, self.classifies = (spec.classes if labels else 0), labels
         visible = with_labels(self.inputs.units, spec) if labels else self.inputs.units
+        if not (visible.bounded or HIDDEN[units].bounded):
+            raise UnsupportedData(
+                f"model.units={units} takes BINARY data: over the Gaussian units of {spec.name} there "
+                "may be no finite partition function (model.units=bernoulli has one)"
+            )
         self.machine = RestrictedBoltzmann(visible, HIDDEN[units](hidden))
         self.learner = learning(self.machine)
         self.temperatures = temperatures
@@ -89,12 +96,12 @@ class RBM(GenerativeModel, HasEnergy, HasEncoder, Classifies, Completes, HasFigu
     def begin(self, batch: Batch) -> None:
         """Start from the independent model."""
         self.inputs.begin(batch.x)
-        v, _ = self._visible(batch)
+        v, _ = self.visible(batch)
         self.learner.begin(v)
 
     def loss(self, batch: Batch) -> Tensor:
         """Contrastive divergence (nats), less the scale of Gaussian inputs, which is learned too."""
-        v, log_scale = self._visible(batch)
+        v, log_scale = self.visible(batch)
         return self.learner.loss(v) - log_scale.mean()
 
     def rank_state(self) -> dict[str, Tensor]:
@@ -103,8 +110,8 @@ class RBM(GenerativeModel, HasEnergy, HasEncoder, Classifies, Completes, HasFigu
     def load_rank_state(self, state: dict[str, Tensor]) -> None:
         self.learner.load_rank_state(state)
 
-    def _visible(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """(B, D) or, with labels, (B, D + C); and the scale (B,)."""
+    def visible(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Visible units (B, D) or, with labels, (B, D + C); and the scale (B,)."""
         v, log_scale = self.inputs(batch.x)
         if self.classes:
             assert batch.label is not None, "data with classes have labels"
@@ -179,7 +186,7 @@ class RBM(GenerativeModel, HasEnergy, HasEncoder, Classifies, Completes, HasFigu
     def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:
         """The ends of annealed Gibbs chains; label: (n,) holds the label units fixed."""
         known = None if label is None else self._known_label(label)
-        *_, v = self._chain(n, known, generator)
+        *_, v = self.chain(n, known, generator)
         return self._data(v)
 
     @torch.no_grad()
@@ -195,11 +202,12 @@ class RBM(GenerativeModel, HasEnergy, HasEncoder, Classifies, Completes, HasFigu
         if label is not None:
             fixed = self._known_label(label.repeat(n))
             known = Known(torch.where(fixed.mask, fixed.v, known.v), fixed.mask | known.mask)
-        *_, v = self._chain(len(known.v), known, generator)
+        *_, v = self.chain(len(known.v), known, generator)
         x, mask = (t.repeat(n, *[1] * (t.ndim - 1)) for t in (evidence.x, evidence.mask))
         return torch.where(mask, x, self._data(v)).unflatten(0, (n, -1))
 
-    def _chain(self, n: int, known: Known | None, generator: Generator) -> Iterator[Tensor]:
+    def chain(self, n: int, known: Known | None, generator: Generator) -> Iterator[Tensor]:
+        """(n, D) states of annealed Gibbs chains, of which samples are the last."""
         settle = -(-self.temperatures // 10)
         path = self._path(self.machine.base)
         return anneal(path, n, self.temperatures, settle, known=known, generator=generator)
@@ -236,8 +244,8 @@ class RBM(GenerativeModel, HasEnergy, HasEncoder, Classifies, Completes, HasFigu
             "The strongest come first.",
         )
         total = self.temperatures + -(-self.temperatures // 10)
-        states = spaced(self._chain(8, None, generator), total)
-        means = [self._mean_given(v) for v in states]
+        states = spaced(self.chain(8, None, generator), total)
+        means = [self.mean_given(v) for v in states]
         yield Figure(
             "chain",
             f"Eight Gibbs chains of {total} transitions, annealed from independent pixels to the "
@@ -246,7 +254,7 @@ class RBM(GenerativeModel, HasEnergy, HasEncoder, Classifies, Completes, HasFigu
             animated=True,
         )
 
-    def _mean_given(self, v: Tensor) -> Tensor:
+    def mean_given(self, v: Tensor) -> Tensor:
         """(n, *shape) E[x | E[h | v]]."""
         plain = self.machine.couplings()
         h = plain.hidden_units.mean(plain.activation(v))
