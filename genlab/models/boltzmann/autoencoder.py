@@ -55,7 +55,8 @@ TOP_RATE = 1e-3  # of the machine whose hidden units are not bounded
 
 class DeepAutoencoder(Model, HasEncoder, HasFigures):
     """hidden: widths from the data upwards, the last of them the code's. start: where the weights come
-    from (``feedforward``). learning: contrastive divergence with its options.
+    from (``feedforward``). sweeps: over the training data, for each machine. learning: contrastive
+    divergence with its options.
 
     Raises UsageError for a value out of range.
     """
@@ -67,11 +68,13 @@ class DeepAutoencoder(Model, HasEncoder, HasFigures):
         spec: DataSpec,
         hidden: tuple[int, ...] = (1000, 500, 250, 30),
         start: Start = "pretrained",
+        sweeps: int = 20,
         learning: Callable[[RestrictedBoltzmann], Contrastive] = LEARNING,
     ) -> None:
         super().__init__(spec)
-        require_sane(hidden, start)
+        require_sane(hidden, start, sweeps)
         sizes = [spec.size, *hidden]
+        self.sweeps = sweeps
         self.stack = machines(sizes, learning, Gaussian) if start == "pretrained" else Stack([])
         self.encoder = network(sizes, start)
         self.decoder = network(sizes[::-1], start)
@@ -89,7 +92,7 @@ class DeepAutoencoder(Model, HasEncoder, HasFigures):
             about="cross-entropy of reconstructions",
         )
         rates = [*(len(self.stack) - 1) * [RATE], TOP_RATE][: len(self.stack)]
-        return (*pretraining(self.stack, rates), finetune)
+        return (*pretraining(self.stack, rates, self.sweeps), finetune)
 
     def begin(self, batch: Batch) -> None:
         """Take the machines' weights, where there are machines, for both ways."""

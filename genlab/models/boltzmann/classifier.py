@@ -52,8 +52,9 @@ class StackClassifier(Model, Classifies, HasFigures):
     """p(label | x) by a network of sigmoid units that were trained without labels.
 
     hidden: widths of the hidden layers. depth: how many layers, whose widths go round ``hidden``; None
-    for as many as it names. start: where the weights come from (``feedforward``). dropout: of hidden
-    units, in fine-tuning. learning: contrastive divergence with its options.
+    for as many as it names. start: where the weights come from (``feedforward``). sweeps: over the
+    training data, for each machine. dropout: of hidden units, in fine-tuning. learning: contrastive
+    divergence with its options.
 
     Raises UnsupportedData for data without labels, UsageError for a value out of range.
     """
@@ -66,6 +67,7 @@ class StackClassifier(Model, Classifies, HasFigures):
         hidden: tuple[int, ...] = (500, 500, 2000),
         depth: int | None = None,
         start: Start = "pretrained",
+        sweeps: int = 20,
         dropout: float = 0.0,
         learning: Callable[[RestrictedBoltzmann], Contrastive] = LEARNING,
     ) -> None:
@@ -74,13 +76,14 @@ class StackClassifier(Model, Classifies, HasFigures):
             raise UnsupportedData(
                 f"StackClassifier needs data with labels; {spec.name} ({spec.variant}) has none"
             )
-        require_sane(hidden, start)
+        require_sane(hidden, start, sweeps)
         if depth is not None and depth < 1:
             raise UsageError(f"model.depth={depth} must be at least 1")
         if not 0 <= dropout < 1:
             raise UsageError(f"model.dropout={dropout} must be in [0, 1)")
         widths = list(itertools.islice(itertools.cycle(hidden), depth or len(hidden)))
         sizes = [spec.size, *widths]
+        self.sweeps = sweeps
         self.stack = machines(sizes, learning) if start == "pretrained" else Stack([])
         self.network = network([*sizes, spec.classes], start, dropout)
 
@@ -96,7 +99,7 @@ class StackClassifier(Model, Classifies, HasFigures):
             begin=self.begin,
             about="cross-entropy of the labels",
         )
-        return (*pretraining(self.stack, len(self.stack) * [RATE]), finetune)
+        return (*pretraining(self.stack, len(self.stack) * [RATE], self.sweeps), finetune)
 
     def begin(self, batch: Batch) -> None:
         """Take the machines' weights, where there are machines."""

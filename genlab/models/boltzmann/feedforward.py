@@ -37,17 +37,18 @@ Start = Literal["pretrained", "random", "modern"]
 STARTS = ("pretrained", "random", "modern")
 LEARNING = partial(Contrastive, sampler="reconstruction")
 RATE = 3e-3  # of machines with Bernoulli hidden units, by Adam
-SWEEPS = 20  # over the training data, for each machine
 
 
-def require_sane(hidden: Sequence[int], start: str) -> None:
-    """Raises UsageError for no layers, a layer without units, or an unknown start."""
+def require_sane(hidden: Sequence[int], start: str, sweeps: int) -> None:
+    """Raises UsageError for no layers, a layer without units, an unknown start or no sweeps."""
     if not hidden or min(hidden) < 1:
         raise UsageError(
             f"model.hidden={list(hidden)}: expected one width or more, each at least 1"
         )
     if start not in STARTS:
         raise UsageError(f"model.start={start}: expected {', '.join(STARTS)}")
+    if sweeps < 1:
+        raise UsageError(f"model.sweeps={sweeps} must be at least 1")
 
 
 def network(sizes: Sequence[int], start: Start, dropout: float = 0.0) -> MLP:
@@ -109,13 +110,13 @@ def adam(rate: float, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimiz
     return torch.optim.Adam(parameters, lr=rate, fused=True)
 
 
-def pretraining(stack: Stack, rates: Sequence[float]) -> list[Stage]:
+def pretraining(stack: Stack, rates: Sequence[float], sweeps: int) -> list[Stage]:
     """The stages of the stack, each machine learning from the means of the units below it.
 
-    rates: the learning rate of each machine. Grey values of the data are taken as probabilities of bits.
+    rates: the learning rate of each machine. sweeps: over the training data, of each. Grey values of the data are taken as probabilities of bits.
     """
     return [
-        replace(stage, optimizer=partial(adam, rate), max_epochs=SWEEPS, validate=_nothing)
+        replace(stage, optimizer=partial(adam, rate), max_epochs=sweeps, validate=_nothing)
         for stage, rate in zip(stack.stages(flat, draw=False), rates, strict=True)
     ]
 
