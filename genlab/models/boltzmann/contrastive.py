@@ -73,7 +73,7 @@ class Contrastive:
                     self._follow(z)
                 fantasy = self.chains.negative(plain, data, z, self.machine.base)
                 fantasy_z = plain.activation(fantasy)
-            return contrast(self.machine, (v, z), (fantasy, fantasy_z)) + self._penalty(v)
+            return contrast(self.machine, plain, (v, z), (fantasy, fantasy_z)) + self._penalty(v)
 
     def _follow(self, z: Tensor) -> None:
         """Move λ towards the mean of the hidden units, the same on every process."""
@@ -82,7 +82,7 @@ class Contrastive:
             torch.distributed.all_reduce(now)
             now /= torch.distributed.get_world_size()
         offset = self.machine.hidden_offset.lerp(now, self.drift)
-        self.machine.centre(self.machine.visible_offset.clone(), offset)
+        self.machine.centre(self.machine.visible_offset, offset)
 
     def _penalty(self, v: Tensor) -> Tensor:
         penalty = v.new_zeros(())
