@@ -77,7 +77,7 @@ class Contrastive:
                     self._follow(z)
                 fantasy = self.chains.negative(plain, data, z, self.machine.base)
                 fantasy_z = plain.activation(fantasy)
-            loss = contrast(self.machine, (v, z), (fantasy, fantasy_z)) + self._penalty(v)
+            loss = contrast(self.machine, plain, (v, z), (fantasy, fantasy_z)) + self._penalty(v)
             return loss, fantasy
 
     def _follow(self, z: Tensor) -> None:
@@ -87,7 +87,7 @@ class Contrastive:
             torch.distributed.all_reduce(now)
             now /= torch.distributed.get_world_size()
         offset = self.machine.hidden_offset.lerp(now, self.drift)
-        self.machine.centre(self.machine.visible_offset.clone(), offset)
+        self.machine.centre(self.machine.visible_offset, offset)
 
     def _penalty(self, v: Tensor) -> Tensor:
         penalty = v.new_zeros(())
