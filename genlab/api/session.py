@@ -30,7 +30,7 @@ from genlab.runs import (
     write_json,
     write_text,
 )
-from genlab.training import TrainerSettings, fit
+from genlab.training import TrainerSettings, Validation, fit
 
 
 def choose_directory(plan: Plan, resume: str | None) -> RunDirectory:
@@ -141,7 +141,7 @@ class Session:
         self._fit(plan, self.run)
         return plan
 
-    def _fit(self, plan: Plan, run: RunDirectory) -> float | None:
+    def _fit(self, plan: Plan, run: RunDirectory) -> Validation | None:
         return fit(
             plan.model,
             plan.data,
