@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -115,10 +114,7 @@ class Session:
             return run
 
     def _work(self) -> Run:
-        start = time.monotonic()
         plan = self._train()
-        if rank() == 0:
-            self.run.update(training_seconds=round(time.monotonic() - start, 1))
         run = Run(self.run, model=plan.model, data=plan.data)
         for split in plan.splits:
             run.evaluate(split, settings=self._settings(plan))
