@@ -7,7 +7,8 @@ progress.
 The machine is kept centred: at the means μ of the data and at a running mean λ of the hidden units
 (Montavon & Müller: Deep Boltzmann Machines and the Centering Trick, 2012; Melchior, Fischer, Wiskott:
 How to Center Deep Boltzmann Machines, JMLR 2016, https://jmlr.org/papers/v17/14-237.html). Practical
-settings: Geoffrey Hinton: A Practical Guide to Training Restricted Boltzmann Machines, 2010."""
+settings: Geoffrey Hinton: A Practical Guide to Training Restricted Boltzmann Machines, 2010.
+"""
 
 from __future__ import annotations
 

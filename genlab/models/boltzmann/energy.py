@@ -98,7 +98,8 @@ def contrast(
 
     plain: the machine's couplings. positive, negative: v: (n, D) and (m, D) with the natural parameters
     z: (n, H) and (m, H) of h given them, which no gradient passes. The gradient is written down: two thirds
-    of the time that automatic differentiation of the free energies takes."""
+    of the time that automatic differentiation of the free energies takes.
+    """
     (data, z), (fantasy, fantasy_z) = positive, negative
     units = machine.visible_units
     value = _Contrast.apply(
