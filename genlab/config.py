@@ -7,6 +7,7 @@ Hydra's struct mode.
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -91,6 +92,31 @@ def compose(overrides: Sequence[str]) -> Composed:
     except (HydraException, OmegaConfBaseException) as error:
         raise UsageError(_one_line(error)) from error
     return Composed(written, resolved, {group: chosen.get(group) for group in GROUPS})
+
+
+def notation(value: Any) -> str:
+    """A plain value as a word on the command line gives it.
+
+    >>> notation({10000: 0.1, "on": [None, True, "a b", "3"]})
+    '{10000: 0.1, on: [null, true, a b, "3"]}'
+    """
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{k}: {notation(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(notation, value)) + "]"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, str):
+        return value if _reads_as_itself(value) else json.dumps(value, ensure_ascii=False)
+    return str(value)
+
+
+def _reads_as_itself(text: str) -> bool:
+    """Whether unquoted text is read as this text, and not as a number, null or a piece of syntax."""
+    try:
+        return OverridesParser.create().parse_override(f"key={text}").value() == text
+    except HydraException:
+        return False
 
 
 def _refuse_environment(node: Any, where: str = "") -> None:

@@ -66,6 +66,6 @@ def _kind(key: str, node: Mapping[str, Any]) -> type[Metric]:
     found = resolve(node["_target_"], f"metric.{key}")
     if not (isinstance(found, type) and issubclass(found, Metric)):
         raise UsageError(
-            f"metric.{key} is {found.__name__}, which is no DatumMetric or SampleMetric"
+            f"metric.{key} is {found.__name__}, which is no SampleMetric and no DatumMetric"
         )
     return found

@@ -120,7 +120,7 @@ class Run:
         """
         node = dict(likelihood or self.config["likelihood"])
         chosen = self._settings(settings)
-        model = require_generative(self._model_in(chosen), "a likelihood")
+        model = require_generative(self._model_in(chosen), "likelihood")
         estimator: Likelihood = build(node, model, where="likelihood")
         noise: int = self.record["seed"] if seed is None else seed
         question = score_files.Question(split, estimator, noise, chosen.precision)
@@ -159,6 +159,9 @@ class Run:
         noise: int = self.record["seed"] if seed is None else seed
         nodes = unasked(model) if metrics is None else metrics
         nodes = possible(nodes, model, everything=everything)
+        if not nodes and not self.generative and (metrics is None or everything):
+            name = type(model).__name__
+            raise UsageError(f"{name} has no likelihood and can have none of the metrics")
         asking: Any = build_metrics(of_answers(nodes), model, noise)
         comparing: Any = build_metrics(of_samples(nodes), model, noise)
         count = self._count(split, n, comparing) if comparing else 0

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import time
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from genlab.api.differences import differences, sentence
 from genlab.api.plan import Plan
 from genlab.api.run import Run
 from genlab.api.selection import train_the_best
@@ -28,7 +29,7 @@ from genlab.runs import (
     write_json,
     write_text,
 )
-from genlab.training import TrainerSettings, fit
+from genlab.training import TrainerSettings, Validation, fit
 
 
 def choose_directory(plan: Plan, resume: str | None) -> RunDirectory:
@@ -59,11 +60,10 @@ def _require_same_run(run: RunDirectory, plan: Plan) -> None:
         return
     before = yaml.safe_load(run.config.read_text())
     ours = plan.composed.identity
-    differing = [key for key in ours if ours[key] != before.get(key)]
-    raise UsageError(
-        f"{run.path} was made with another {' and '.join(differing) or 'configuration'}: "
-        f"give the same words as then: {' '.join(record['overrides'])}"
-    )
+    found = differences({key: before.get(key) for key in ours}, ours)
+    made = sentence(found) if found else "made with another configuration"
+    words = shlex.join([*record["overrides"], "--resume", str(run.path)])
+    raise UsageError(f"{run.path} was {made}: give the same words as then: genlab train {words}")
 
 
 def _begin_record(run: RunDirectory, plan: Plan) -> None:
@@ -76,6 +76,7 @@ def _begin_record(run: RunDirectory, plan: Plan) -> None:
         "seed": plan.seed,
         "spec": dataclasses.asdict(plan.data.spec),
         "stages": [stage.name for stage in plan.stages],
+        "losses": {stage.name: stage.about for stage in plan.stages if stage.about},
         "parameters": plan.parameters,
         "generative": plan.generative,
         "threads": plan.settings.choose_threads(),
@@ -114,10 +115,7 @@ class Session:
             return run
 
     def _work(self) -> Run:
-        start = time.monotonic()
         plan = self._train()
-        if rank() == 0:
-            self.run.update(training_seconds=round(time.monotonic() - start, 1))
         run = Run(self.run, model=plan.model, data=plan.data)
         settings = self._settings(plan)
         for split in plan.splits:
@@ -143,7 +141,7 @@ class Session:
         self._fit(plan, self.run)
         return plan
 
-    def _fit(self, plan: Plan, run: RunDirectory) -> float | None:
+    def _fit(self, plan: Plan, run: RunDirectory) -> Validation | None:
         return fit(
             plan.model,
             plan.data,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 
 import torch
 
 from genlab import randomness
+from genlab.api.neighbours import neighbours
 from genlab.api.observing import read_evidence
 from genlab.api.run import Run
 from genlab.contracts import (
@@ -34,6 +36,7 @@ from genlab.launch import rank
 from genlab.progress import progress
 
 SEED = 0  # of the samples that every run shows, so that runs can be laid side by side
+NEIGHBOURS = 8  # samples shown beside training data
 ROWS = 64  # test data shown, and given to the model to make its figures of
 
 
@@ -43,17 +46,18 @@ def show_run(run: Run) -> None:
         return
     run.model.eval()
     about = about_run(run.record, train_command(run), SEED)
-    if run.generative:
-        _show_samples(run, about)
-    write_figures(run.directory, figures(run, SEED), seed=SEED, about=about)
+    near = _show_samples(run, about) if run.generative else ()
+    write_figures(run.directory, chain(figures(run, SEED), near), seed=SEED, about=about)
 
 
-def _show_samples(run: Run, about: Mapping[str, str]) -> None:
+def _show_samples(run: Run, about: Mapping[str, str]) -> Iterator[Figure]:
+    """Write samples and test data; the figure of samples beside training data."""
     n = how_many(run.spec)
     command = f"genlab sample RUN --n {n} --seed {SEED}"
     samples = run.sample(n, seed=SEED)
     write_samples(run.directory.samples, samples, run.spec, seed=SEED, command=command, about=about)
     write_reference(run.directory, some_data(run, n).x.cpu(), run.spec)
+    return neighbours(run.data.dataset("train"), samples[:NEIGHBOURS], run.spec)
 
 
 def sample(

@@ -6,7 +6,12 @@ genlab info RUN
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from genlab.runs import RunDirectory
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,9 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     import json
+    import shlex
 
     from genlab.cli.words import describe_any
     from genlab.gallery.answers import read_answers
+    from genlab.gallery.words import stage
     from genlab.runs import RunDirectory
 
     directory = RunDirectory(args.run_path)
@@ -28,15 +35,42 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"run": record, "scores": scores, "answers": answers}, indent=2))
         return 0
-    print(f"{directory.path.name}: {record['status']}")
-    print(f"  command      genlab train {' '.join(record['overrides'])}")
+    print(f"{directory.path.name}: {_status(directory, record)}")
+    print(f"  command      {shlex.join(['genlab', 'train', *record['overrides']])}")
     print(f"  data         {record['spec']['name']} ({record['spec']['variant']})")
     print(f"  parameters   {record['parameters']:,}")
     print(f"  stages       {', '.join(record['stages'])}")
+    if record["status"] != "completed" and record.get("progress"):
+        print(f"  training     {stage(record['progress'])}")
     if "training_seconds" in record:
         print(f"  trained for  {record['training_seconds']:.0f} s")
+    _print_selection(record)
     for result in [*scores, *answers]:
         print(f"  {describe_any(result)}")
     for problem in unreadable:
         print(f"  {problem}")
     return 0
+
+
+def _status(directory: RunDirectory, record: Mapping[str, Any]) -> str:
+    """The status, and why the run is not complete."""
+    status = record["status"]
+    if status == "failed":
+        return f"failed: {record.get('error')}"
+    if status == "running" and not directory.is_live():
+        return f"stopped without a word; its last sign of life is of {record.get('heartbeat')}"
+    return status
+
+
+def _print_selection(record: Mapping[str, Any]) -> None:
+    from genlab.gallery.selection import as_text, read_selection
+
+    try:
+        selection = read_selection(record)
+    except (KeyError, TypeError, ValueError) as error:
+        print(f"  selection    unreadable: {type(error).__name__}: {error}")
+        return
+    if selection is not None:
+        print(f"  selection    {selection.sentence}")
+        for line in as_text(selection):
+            print(f"    {line}")

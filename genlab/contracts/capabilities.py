@@ -26,6 +26,10 @@ class HasLikelihood(ABC):
 
 
 class HasImportanceWeights(ABC):
+    """proposal: what the draws come from, where a score should say so: a poor one leaves a loose bound."""
+
+    proposal: str = ""
+
     @abstractmethod
     def log_weights(
         self, x: Tensor, k: int, *, label: Tensor | None = None, generator: Generator

@@ -113,8 +113,8 @@ class Trainable(LightningModule, ABC):
     def validate(self, batch: Batch) -> dict[str, Tensor]:
         """Per-datum values (B,), lower is better; the first is monitored, logged as ``val/<key>``.
 
-        Empty where nothing honest exists (contrastive divergence, MMD): the stage then keeps its last
-        weights, not its best.
+        Empty where nothing honest exists (contrastive divergence): the stage then keeps its last weights,
+        not its best.
         """
         return {}
 

@@ -18,24 +18,23 @@ from genlab.runs import RunDirectory
 
 
 class Kind(NamedTuple):
-    """How a value is shown: its title, its unit, and by what it is multiplied."""
+    """How a value is shown: its name, its unit, and by what it is multiplied. column: its heading."""
 
     title: str
-    unit: str = ""
+    unit: str
+    column: str
     scale: float = 1.0
-
-    @property
-    def heading(self) -> str:
-        return f"{self.title} ({self.unit})" if self.unit else self.title
 
 
 KINDS = {
-    ("classification", "error"): Kind("error", "%", 100.0),
-    ("classification", "nll"): Kind("−log p(label | x)", "nats"),
-    ("reconstruction", "squared_error"): Kind("reconstruction", "squared error per datum"),
-    ("reconstruction", "per_dimension"): Kind("squared error per dimension"),
+    ("classification", "error"): Kind("error", "%", "error (%)", 100.0),
+    ("classification", "nll"): Kind("−log p(label | x)", "nats", "−log p(label | x) (nats)"),
+    ("reconstruction", "squared_error"): Kind(
+        "reconstruction", "squared error per datum", "squared error"
+    ),
+    ("reconstruction", "per_dimension"): Kind("per dimension", "", "per dimension"),
 }
-FACTS = {"code": "numbers in a code"}
+FACTS = {"code": "code size"}
 SENTENCES = {
     "classification": (
         "The share of data whose most probable label is wrong, and how improbable the right label is to "
@@ -50,7 +49,7 @@ SENTENCES = {
 
 def kind_of(metric: str, key: str) -> Kind:
     """Of a plugin's value: its own name."""
-    return KINDS.get((metric, key), Kind(f"{metric} {key}"))
+    return KINDS.get((metric, key), Kind(f"{metric} {key}", "", key))
 
 
 def sentence(metric: str) -> str:
@@ -73,7 +72,7 @@ def with_error(mean: float | None, stderr: float | None, scale: float = 1.0) -> 
 
 
 def in_words(answers: Mapping[str, Any]) -> str:
-    """Each shown value with its unit and floor: "error 1.31 ± 0.11 % (always …: 88.65)"."""
+    """Each shown value with its unit and floor: "error 1.31 ± 0.11 % (88.65); in brackets: always …"."""
     name = answers["metric"]["name"]
     values = [_value(name, key, answers) for key in answers["metric"]["shown"]]
     facts = [f"{FACTS.get(k, k)}: {v}" for k, v in answers["facts"].items()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
@@ -13,6 +14,7 @@ LEFT, RIGHT, TOP, BOTTOM = 58, 28, 10, 40
 MOST_POINTS = 400  # on a line: more cannot be seen
 # How the names of validation values begin that are nats per datum.
 NATS = ("val/nll", "val/nelbo", "val/bound")
+DECADES = 20.0  # a tenth of the values lies this many times above the median: a logarithmic axis
 
 Point = tuple[float, float]
 
@@ -62,14 +64,19 @@ def read_curves(path: Path) -> dict[str, dict[str, list[Point]]]:
 
 
 def charts(series: dict[str, list[Point]]) -> list[Chart]:
-    """Charts of one stage: the loss with the values of its own size, and one for each other value.
+    """Charts of one stage: the loss with the nats of its own size, and one for each other value.
 
     A model that was solved has made no step: there is nothing to draw.
     """
     shown = {
         name: points for name, points in series.items() if name == "loss" or name.startswith("val/")
     }
-    together = [name for name in shown if name == "loss" or _fits(shown.get("loss"), shown[name])]
+    loss = shown.get("loss")
+    together = [
+        name
+        for name in shown
+        if name == "loss" or (name.startswith(NATS) and _fits(loss, shown[name]))
+    ]
     alone = [name for name in shown if name not in together]
     groups = ([together] if together else []) + [[name] for name in alone]
     drawn = [group for group in groups if any(step > 0 for n in group for step, _ in shown[n])]
@@ -89,46 +96,106 @@ def _fits(loss: list[Point] | None, points: list[Point]) -> bool:
 def _chart(series: dict[str, list[Point]]) -> Chart:
     points = [point for line in series.values() for point in line]
     last_step = max(step for step, _ in points) or 1.0
-    low, high, above = _limits(series)
-    x_ticks = _ticks(0, last_step)
-    y_ticks = _ticks(low, high)
+    axis = Axis.of([value for _, value in points])
 
     def x(step: float) -> float:
         return LEFT + (WIDTH - LEFT - RIGHT) * step / last_step
 
-    def y(value: float) -> float:
-        drawn = min(value, high + 9 * (high - low))  # the frame cuts it off long before
-        return TOP + (HEIGHT - TOP - BOTTOM) * (high - drawn) / (high - low)
-
     lines = tuple(
         Line(
             name,
-            " ".join(f"{x(step):.1f},{y(value):.1f}" for step, value in _thinned(line)),
+            " ".join(f"{x(step):.1f},{axis.at(value):.1f}" for step, value in _thinned(line)),
             style,
             f"{line[-1][1]:.4g}",
         )
         for style, (name, line) in enumerate(series.items(), 1)
     )
+    above = sum(value > axis.high for _, value in points)
     return Chart(
         title=" and ".join(series),
         y_label=_unit(series),
         lines=lines,
-        x_ticks=tuple(Tick(round(x(t), 1), f"{t:,.0f}") for t in x_ticks),
-        y_ticks=tuple(Tick(round(y(t), 1), f"{t:g}") for t in y_ticks),
-        note=f"{above} early points lie above the frame." if above else "",
+        x_ticks=tuple(Tick(round(x(t), 1), f"{t:,.0f}") for t in _ticks(0, last_step)),
+        y_ticks=axis.ticks,
+        note=_note(above, axis),
     )
 
 
-def _limits(series: dict[str, list[Point]]) -> tuple[float, float, int]:
-    """Lowest and highest value shown, and how many points are above: the first ones may tower."""
-    values = sorted(value for line in series.values() for _, value in line)
+def _note(above: int, axis: Axis) -> str:
+    if axis.logarithmic:
+        return "Logarithmic axis."
+    return f"{above} early points lie above the frame." if above else ""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The vertical axis of a chart from low to high, which may be logarithmic."""
+
+    low: float
+    high: float
+    logarithmic: bool
+
+    @classmethod
+    def of(cls, values: list[float]) -> Axis:
+        """Fits these values; a few of them may tower above it, as the first of a training do."""
+        high = sorted(values)[math.floor(0.9 * len(values))]
+        if min(values) > 0 and high > DECADES * median(values):
+            return cls.around(values, logarithmic=True)
+        low, high = _limits(values)
+        return cls(low, high, False)
+
+    @classmethod
+    def around(cls, values: Sequence[float], *, logarithmic: bool) -> Axis:
+        """From a little below the lowest to a little above the highest."""
+        low, high = min(values), max(values)
+        if logarithmic:
+            room = (high / low) ** 0.05
+            return cls(low / room, high * room, True)
+        room = 0.05 * (high - low) or 0.5
+        return cls(low - room, high + room, False)
+
+    def at(self, value: float) -> float:
+        """How far down in the picture a value lies."""
+        low, high = self._scaled(self.low), self._scaled(self.high)
+        drawn = min(self._scaled(value), high + 9 * (high - low))  # the frame cuts it off before
+        return TOP + (HEIGHT - TOP - BOTTOM) * (high - drawn) / (high - low)
+
+    def _scaled(self, value: float) -> float:
+        return math.log(value) if self.logarithmic else value
+
+    @property
+    def ticks(self) -> tuple[Tick, ...]:
+        values = (_decades if self.logarithmic else _ticks)(self.low, self.high)
+        named = zip(values, labels(values), strict=True)
+        return tuple(Tick(round(self.at(value), 1), label) for value, label in named)
+
+
+def labels(values: Sequence[float]) -> list[str]:
+    """Numbers for the side of a chart, all in one notation.
+
+    >>> labels([-250.0, 0.0]), labels([-0.0005, 0.0]), labels([1e6, 2e6])
+    (['-250', '0'], ['-5e-4', '0'], ['1e6', '2e6'])
+    """
+    plain = [f"{value:g}" for value in values]
+    if all(len(label) <= 6 and "e" not in label for label in plain):
+        return plain
+    return [_power(value) for value in values]
+
+
+def _power(value: float) -> str:
+    digits, _, power = f"{value:.2e}".partition("e")
+    return f"{float(digits):g}e{int(power)}" if value else "0"
+
+
+def _limits(given: list[float]) -> tuple[float, float]:
+    """Lowest and highest value shown: the first ones may tower."""
+    values = sorted(given)
     low, high = values[0], values[-1]
     usual = values[min(len(values) - 1, math.ceil(0.97 * len(values)))]
     if len(values) > 30 and high - low > 3 * (usual - low) > 0:
         high = min(high, usual + (usual - low))
-    room = 0.05 * (high - low) or 0.5
-    above = sum(value > high + room for value in values)
-    return low - room, high + room, above
+    axis = Axis.around([low, high], logarithmic=False)
+    return axis.low, axis.high
 
 
 def _unit(series: dict[str, list[Point]]) -> str:
@@ -149,4 +216,13 @@ def _ticks(low: float, high: float) -> list[float]:
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(f * power for f in (1, 2, 5, 10) if f * power >= rough)
     first, last = math.ceil(low / step), math.floor(high / step)
-    return [round(k * step, 10) for k in range(first, last + 1)]
+    return [float(f"{k * step:.10g}") for k in range(first, last + 1)]
+
+
+def _decades(low: float, high: float) -> list[float]:
+    """Powers of ten between two positive numbers, with their doubles and fives where there is room."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    factors = (1, 2, 5) if last - first <= 3 else (1,)
+    every = math.ceil((last - first) / 6)
+    found = [f * 10.0**power for power in range(first, last + 1, every) for f in factors]
+    return [value for value in found if low <= value <= high]

@@ -92,7 +92,7 @@ def _of_section(section: Section) -> Sheet:
 def _of_answers(group: answers.Group) -> Sheet:
     """The floor comes first; a column of remarks stands there only where there are any."""
     kinds = [kind_of(group.metric, key) for key in group.shown]
-    numeric = [*(k.heading for k in kinds), *(answers.FACTS.get(f, f) for f in group.facts)]
+    numeric = [*(k.column for k in kinds), *(answers.FACTS.get(f, f) for f in group.facts)]
     floor = {key: (value, None) for key, value in group.floor.items()}
     first = answers.Row(group.floor_of, "", floor, None, {}, None, "")
     rows = [first, *group.rows]

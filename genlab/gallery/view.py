@@ -16,9 +16,10 @@ from typing import Any
 from PIL import Image
 
 from genlab.errors import UsageError
-from genlab.gallery import answers, words
+from genlab.gallery import answers, selection, words
 from genlab.gallery.curves import Chart, charts, read_curves
 from genlab.gallery.scores import best, model_name, read_scores
+from genlab.gallery.selection import Selection, read_selection
 from genlab.runs import RunDirectory
 
 
@@ -93,6 +94,20 @@ class AnswerView:
         return f"{title} {number}"
 
 
+@dataclass(frozen=True)
+class StageView:
+    """The training of one stage. number: "2/4", where there are several; loss: what it is, in words.
+
+    values: what was validated of a stage that was solved, which has nothing to draw.
+    """
+
+    name: str
+    number: str
+    loss: str
+    charts: list[Chart]
+    values: str
+
+
 @dataclass
 class RunView:
     """Everything that the templates write about a run. files: what its page shows, by relative name."""
@@ -116,7 +131,10 @@ class RunView:
     reference: Shown = Shown(reason="no picture of test data was written")
     reference_words: Mapping[str, Any] = field(default_factory=dict)
     figures: list[FigureView] = field(default_factory=list)
-    stages: list[tuple[str, list[Chart]]] = field(default_factory=list)
+    selection: Selection | None = None
+    selection_table: selection.Table | None = None
+    selection_figure: selection.Figure | None = None
+    stages: list[StageView] = field(default_factory=list)
     config: str = ""
     problems: list[str] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
@@ -174,7 +192,8 @@ def read_view(path: Path, slug: str) -> RunView:
     _read_draws(view, run)
     _read_reference(view, run)
     _read_figures(view, run)
-    _read_curves(view, run)
+    _read_selection(view, record)
+    _read_curves(view, run, record)
     return view
 
 
@@ -200,13 +219,8 @@ def _read_record(view: RunView, run: RunDirectory, record: Mapping[str, Any]) ->
 def _status(run: RunDirectory, record: Mapping[str, Any]) -> tuple[str, str]:
     """A word for the badge, and a sentence where the run did not complete."""
     status = str(record.get("status", "unknown"))
-    progress = record.get("progress") or {}
-    where = ""
-    if progress:
-        where = (
-            f" in stage {progress.get('stage')}, at step {progress.get('step')} of "
-            f"{progress.get('steps')}"
-        )
+    progress = record.get("progress")
+    where = f" in {words.stage(progress)}" if isinstance(progress, dict) else ""
     if status == "completed":
         return status, ""
     if status == "failed":
@@ -411,7 +425,17 @@ def _picture(view: RunView, folder: Path, name: Any) -> Shown:
     return Shown(href, width, height)
 
 
-def _read_curves(view: RunView, run: RunDirectory) -> None:
+def _read_selection(view: RunView, record: Mapping[str, Any]) -> None:
+    try:
+        view.selection = read_selection(record)
+    except (KeyError, TypeError, ValueError) as error:
+        view.problems.append(f"the selection is unreadable: {type(error).__name__}: {error}")
+    if view.selection is not None:
+        view.selection_table = selection.table(view.selection)
+        view.selection_figure = selection.figure(view.selection)
+
+
+def _read_curves(view: RunView, run: RunDirectory, record: Mapping[str, Any]) -> None:
     if not run.curves.is_file():
         return
     try:
@@ -419,5 +443,14 @@ def _read_curves(view: RunView, run: RunDirectory) -> None:
     except (OSError, ValueError) as error:
         view.problems.append(f"{run.curves.name} is unreadable: {error}")
         return
-    drawn = {stage: charts(series) for stage, series in curves.items()}
-    view.stages = [(stage, found) for stage, found in drawn.items() if found]
+    names = [str(name) for name in record.get("stages") or curves]
+    losses = record.get("losses") or {}
+    for number, name in enumerate(names, 1):
+        series = curves.get(name, {})
+        found = charts(series)
+        last = {key: line[-1][1] for key, line in series.items() if key.startswith("val/")}
+        values = ", ".join(f"{key} {value:.4g}" for key, value in last.items())
+        if found or (values and len(names) > 1):
+            of = f"{number}/{len(names)}" if len(names) > 1 else ""
+            loss = str(losses.get(name, ""))
+            view.stages.append(StageView(name, of, loss, found, "" if found else values))

@@ -144,6 +144,17 @@ def comparison(score: Mapping[str, Any]) -> str:
     )
 
 
+def stage(progress: Mapping[str, Any]) -> str:
+    """Where a run is in its training.
+
+    >>> stage({"stage": "rbm2", "number": 2, "stages": 4, "step": 50, "steps": 900})
+    'stage 2/4 rbm2, at step 50 of 900'
+    """
+    number = f"{progress['number']}/{progress['stages']} " if "number" in progress else ""
+    at = f", at step {progress.get('step')} of {progress['steps']}" if progress.get("steps") else ""
+    return f"stage {number}{progress.get('stage')}{at}"
+
+
 def datum(spec: Mapping[str, Any]) -> str:
     """What one datum is: "an image of 8 × 8 binary pixels"."""
     shape = [int(n) for n in spec.get("shape") or ()]

@@ -63,7 +63,8 @@ class ImportanceWeighted(Likelihood):
             average.log_mean,
             Guarantee.LOWER_BOUND,
             Measure.of(model.spec),
-            method=f"IWAE, K = {self.k}",
+            method=f"IWAE, K = {self.k}"
+            + (f"; proposal: {model.proposal}" if model.proposal else ""),
             given="" if label is None else "label",
             diagnostics={"elbo": average.mean_log, "ess": average.ess},
         )

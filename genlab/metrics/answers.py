@@ -59,7 +59,7 @@ class _Asking(BlockPass):
         seed: int,
         write: Callable[[Answers], None],
     ) -> None:
-        super().__init__(data, split, (metric.name, seed, split))
+        super().__init__(data, split, ("answers", metric.name, seed, split))
         self.metric, self.write = metric, write
 
     @torch.no_grad()

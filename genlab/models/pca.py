@@ -26,6 +26,7 @@ from genlab.contracts import (
     Images,
     Matrix,
     Model,
+    Plane,
     Stage,
     Support,
     UnsupportedData,
@@ -86,34 +87,45 @@ class PCA(Model, HasEncoder, HasFigures):
         """(B, *shape), which may overshoot [0, 1] on LEVELS."""
         return (self.mean + z @ self.components).unflatten(1, self.spec.shape)
 
+    @torch.no_grad()
     def figures(self, batch: Batch, *, generator: Generator) -> Iterator[Figure]:
-        """On images the components and some reconstructions; else the components as a matrix."""
+        """Components and reconstructions: as images, or in the plane; else the components as a matrix."""
         spec = self.spec
         if spec.is_image and spec.shape[0] in (1, 3) and spec.levels is not None:
             yield self._shown_components()
             yield self._shown_reconstructions(batch.x[:12])
+        elif spec.shape == (2,):
+            yield self._projections(batch.x)
         else:
             caption = "Each row is a component, the one with the most variance first."
-            yield Figure("components", caption, Matrix(self.components.detach()))
+            yield Figure("components", caption, Matrix(self.components))
 
-    def _shown_components(self, most: int = 15) -> Figure:
-        shown = self.components.detach()[:most]
-        shown = 0.5 + shown / (2 * shown.abs().amax(1, keepdim=True))
-        pixels = torch.cat([self.mean.detach()[None], shown]).clamp(0, 1)
-        caption = (
-            f"The mean of the training data, then the first {len(shown)} of {len(self.components)} "
-            f"components, each on a scale of its own; grey is zero. Together all of them hold "
-            f"{100 * float(self.share):.1f} % of the variance."
+    def _shown_components(self) -> Figure:
+        most = len(self.components)
+        rows, columns = next(
+            (r, c) for r, c in ((4, 4), (2, 4), (1, min(3, most) + 1)) if r * c <= most + 1
         )
-        return Figure("components", caption, Images(pixels.unflatten(1, self.spec.shape)[None]))
+        shown = self.components[: rows * columns - 1]
+        shown = 0.5 + shown / (2 * shown.abs().amax(1, keepdim=True))
+        pixels = torch.cat([self.mean[None], shown]).clamp(0, 1).unflatten(1, self.spec.shape)
+        caption = (
+            f"The mean of the training data, then the first {len(shown)} of {most} components, each on a "
+            f"scale of its own; grey is zero. All {most} together hold {100 * float(self.share):.1f} % of "
+            "the variance."
+        )
+        return Figure("components", caption, Images(pixels.unflatten(0, (rows, columns))))
 
-    @torch.no_grad()
     def _shown_reconstructions(self, x: Tensor) -> Figure:
         pixels = torch.stack([x, self.decode(self.encode(x)).clamp(0, 1)])
         caption = (
             f"Test data, and below each what comes back from its {len(self.components)} numbers."
         )
         return Figure("reconstructions", caption, Images(pixels))
+
+    def _projections(self, x: Tensor) -> Figure:
+        back = self.decode(self.encode(x))
+        caption = "What comes back of test data, and from each datum an arrow towards it."
+        return Figure("reconstructions", caption, Plane(back[None], x[None], (back - x)[None]))
 
 
 def _moments(batches: Iterable[Batch]) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import nn
+from torch import Tensor, nn
 
 from genlab.contracts import UsageError
 
@@ -25,8 +25,22 @@ def nonlinearity(name: str) -> nn.Module:
     return ACTIVATIONS[name]()
 
 
+class BatchNorm(nn.BatchNorm1d):
+    """Batch normalisation that takes a batch of one, which has no variance, by the running statistics."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.training and len(input) == 1:
+            return nn.functional.batch_norm(
+                input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+            )
+        return super().forward(input)
+
+
 class MLP(nn.Sequential):
-    """(…, inputs) to (…, outputs) through layers of ``hidden`` units, each followed by dropout."""
+    """(…, inputs) to (…, outputs) through layers of ``hidden`` units, each followed by dropout.
+
+    normalise: batch normalisation before each nonlinearity (Ioffe & Szegedy 2015), of (B, inputs).
+    """
 
     def __init__(
         self,
@@ -35,10 +49,14 @@ class MLP(nn.Sequential):
         outputs: int,
         activation: str = "relu",
         dropout: float = 0.0,
+        normalise: bool = False,
     ) -> None:
         layers: list[nn.Module] = []
         for width in hidden:
-            layers += [nn.Linear(inputs, width), nonlinearity(activation)]
+            layers.append(nn.Linear(inputs, width))
+            if normalise:
+                layers.append(BatchNorm(width))
+            layers.append(nonlinearity(activation))
             if dropout:
                 layers.append(nn.Dropout(dropout))
             inputs = width

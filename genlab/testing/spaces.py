@@ -32,6 +32,9 @@ MEANS = torch.tensor([[1.5, -1.0], [-0.5, 1.0], [0.5, 2.0]])  # of the prototype
 SPREADS = torch.tensor([0.4, 0.6])  # of the entries around them
 
 
+LABELS = 3  # the prototypes
+
+
 def _spec(support: Support, *shape: int, levels: int | None = None) -> DataSpec:
     return DataSpec("conformance", "skewed", shape, support, levels)
 
@@ -40,6 +43,10 @@ SMALL: dict[Support, tuple[DataSpec, ...]] = {
     Support.BINARY: tuple(_spec(Support.BINARY, 1, n, n) for n in (2, 3, 4)),
     Support.LEVELS: (_spec(Support.LEVELS, 1, 2, 2, levels=5),),
     Support.REAL: (_spec(Support.REAL, 2), _spec(Support.REAL, 1)),
+}
+LABELLED = {
+    support: tuple(replace(spec, classes=LABELS) for spec in specs)
+    for support, specs in SMALL.items()
 }
 
 
@@ -63,7 +70,8 @@ class Space(ABC):
     def title(self) -> str:
         shape = "x".join(map(str, self.spec.shape))
         levels = f" {self.spec.levels} levels" if self.spec.support is Support.LEVELS else ""
-        return f"{self.spec.support.name} {shape}{levels}"
+        labels = f" {self.spec.classes} labels" if self.spec.classes else ""
+        return f"{self.spec.support.name} {shape}{levels}{labels}"
 
     @property
     def coarse(self) -> Space:

@@ -14,16 +14,16 @@ from genlab import randomness
 from genlab.contracts import (
     Batch,
     DataSpec,
-    GenerativeModel,
     Guarantee,
     HasLikelihood,
     LogLikelihood,
+    Model,
 )
 from genlab.testing.ambient import ambient
 from genlab.testing.spaces import Space
 from genlab.testing.training import SkewedData, train
 
-Build = Callable[[DataSpec], GenerativeModel]
+Build = Callable[[DataSpec], Model]
 
 FEWEST_REPEATS, MOST_REPEATS = 32, 200  # of a stochastic estimate; fewer make no standard error
 ROWS_AT_ONCE = 4096
@@ -51,7 +51,7 @@ class Subject:
         return cls(build, space, model, silent, seed, draws)
 
     @staticmethod
-    def fresh_model(build: Build, space: Space, seed: int) -> GenerativeModel:
+    def fresh_model(build: Build, space: Space, seed: int) -> Model:
         with ambient("parameters", seed):
             return build(space.spec)
 

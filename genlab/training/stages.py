@@ -38,7 +38,8 @@ def resolve_stages(
     for name in changes:
         if name not in names:
             raise UsageError(
-                f"stages.{name}: {type(model).__name__} has no stage {name!r}{suggest(name, names)}"
+                f"stages.{name}: {type(model).__name__} has no stage {name!r}: its stages are "
+                f"{', '.join(names)}"
             )
     if optimizer is not None and all(stage.solve is not None for stage in own):
         raise UsageError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import torch
 
 from genlab.cli.main import main
 
+STAGED = "model._target_=tests.training.staged.Staged --allow-target=tests."
 QUICK = ["stages.fit.max_epochs=1", "model.hidden=[8]", "evaluate=[]", "gallery=false"]
 
 
@@ -52,10 +55,24 @@ def refused(capsys, *words: str, code: int = 2) -> str:
         ("model.dropout=much", "model.dropout=much: expected a number"),
         ("model.activation=swish", "expected relu or softplus or tanh"),
         ("optimizer.lr=0.1", "optimizer=adam"),
-        ("stages.fot.max_epochs=3", "did you mean 'fit'?"),
+        ("stages.fot.max_epochs=3", "MADE has no stage 'fot': its stages are fit"),
         ("stages.fit.max_epoch=3", "did you mean 'max_epochs'?"),
         ("stages.fit.max_epochs=-1", "must be at least 1"),
         ("stages.fit.max_epochs=many", "expected a whole number or null"),
+        ("stages.fit.lr_schedule={-1: 0.1}", "-1 is no step: give whole numbers of 0 or more"),
+        ("stages.fit.lr_schedule=slow", "lr_schedule=slow: expected constant or linear or cosine"),
+        ("stages.fit.momentum_schedule={9: 0.9}", "Adam has no momentum that could change"),
+        ("stages.fit.momentum_schedule={9: 1}", "1 at step 9 is not a momentum in [0, 1)"),
+        ("stages.fit.about=me", "a stage has no option 'about'"),
+        (
+            f"{STAGED} stages.rbm2.max_epochs=3",
+            "Staged has no stage 'rbm2': its stages are encode, c",
+        ),
+        (f"{STAGED} stages.chain.max_epochs=-1", "stages.chain.max_epochs=-1 must be at least 1"),
+        (
+            f"{STAGED} stages.chain.max_epochs=two",
+            "stages.chain.max_epochs=two: expected a whole n",
+        ),
         ("model=chow_liu stages.fit.max_epochs=3", "closed form and has no max_epochs"),
         ("model=chow_liu stages.fit.optimizer.lr=3", "closed form and has no optimizer"),
         ("model=chow_liu optimizer=adam", "ChowLiu is solved in closed form, without an optimizer"),
@@ -81,7 +98,7 @@ def refused(capsys, *words: str, code: int = 2) -> str:
     ],
 )
 def test_words(here, capsys, word, says):
-    assert says in refused(capsys, "train", *word.split())
+    assert says in refused(capsys, "train", *re.split(r"(?<!:) ", word))
     assert list(here.iterdir()) == [], "nothing is written"
 
 
@@ -157,8 +174,37 @@ def save(checkpoint: dict, path: Path) -> None:
 
 
 def test_resuming_with_other_settings(run, capsys):
-    words = ["train", *QUICK, "seed=5", "--resume", str(run)]
-    assert "was made with another seed" in refused(capsys, *words)
+    words = [
+        "train",
+        *QUICK,
+        "seed=5",
+        "model.hidden=[8, 4]",
+        "optimizer=sgd",
+        "--resume",
+        str(run),
+    ]
+    line = refused(capsys, *words, "stages.fit.patience=3")
+    assert line.startswith(
+        f"genlab: {run} was trained with model.hidden=[8], optimizer._target_ unset, "
+        "stages.fit.patience unset, seed=0 and you gave model.hidden=[8, 4], "
+        "optimizer._target_=torch.optim.SGD, stages.fit.patience=3, seed=5: "
+        "give the same words as then: genlab train stages.fit.max_epochs=1 'model.hidden=[8]' "
+    )
+    assert line.endswith(f" --resume {run}")
+
+
+def test_resuming_another_model(run, capsys):
+    line = refused(capsys, "train", "model=chow_liu", "--resume", str(run))
+    assert "trained with model._target_=genlab.models.made.MADE, " in line
+    assert "gave model._target_=genlab.models.chow_liu.ChowLiu, " in line
+    assert "model.hidden" not in line[: line.index("give the same words")], "it has another meaning"
+
+
+def test_resuming_with_the_words_of_then(run, capsys):
+    """What the message says to type does go on."""
+    line = refused(capsys, "train", "seed=5", "--resume", str(run))
+    words = shlex.split(line.partition("genlab train ")[2])
+    assert main(["train", *words]) == 0
 
 
 def test_evaluate_takes_the_model_from_the_run(run, capsys):

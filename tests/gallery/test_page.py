@@ -112,10 +112,28 @@ def test_a_run_that_did_not_complete_says_so(make_run, built, record, shown):
 
 
 def test_a_run_that_is_alive_is_still_going_on(make_run, built):
-    run = make_run(status="running", progress={"stage": "fit", "step": 5, "steps": 9})
+    progress = {"stage": "fit", "number": 1, "stages": 3, "step": 5, "steps": 9}
+    run = make_run(status="running", progress=progress)
     with run.lock():
         index, _ = built(run)
-    assert "still going on in stage fit, at step 5 of 9" in index.text
+    assert "still going on in stage 1/3 fit, at step 5 of 9" in index.text
+
+
+def test_curves_stand_by_stage_with_what_their_loss_is(make_run, built):
+    """Losses of any scale, values in another unit, nothing validated, nothing to draw."""
+    run = make_run(stages=["rbm", "classify", "out"], losses={"rbm": "free energy <of> layer 1"})
+    rows = ["stage,epoch,step,name,value"]
+    rows += [f"rbm,0,{k},loss,{-800 / k}" for k in range(1, 60)]
+    rows += [f"classify,0,{k},loss,{0.8**k}" for k in range(1, 60)]
+    rows += ["classify,0,59,val/error,0.03", "classify,0,59,lr,0.1", "out,0,0,val/nll,7.25"]
+    run.curves.write_text("\n".join(rows))
+    _, pages = built(run)
+    text = pages["one"].text
+    assert "Stage 1/3 rbm loss: free energy <of> layer 1" in text
+    assert text.count("Stage 2/3 classify") == 2, "an error is not drawn on the axis of a loss"
+    assert text.count("Logarithmic axis") == 1
+    assert "Stage 3/3 out Solved in closed form, so there is no curve: val/nll 7.25." in text
+    assert "val/" not in text[text.index("1/3 rbm") : text.index("2/3 classify")]
 
 
 def test_what_cannot_be_read_is_replaced_by_the_reason(make_run, built):

@@ -8,7 +8,7 @@ from genlab.contracts import DataSpec
 from genlab.gallery.curves import charts, read_curves
 from genlab.gallery.quality import Section
 from genlab.gallery.scores import best, compare
-from genlab.gallery.tables import WRITERS
+from genlab.gallery.tables import WRITERS, Compared
 from genlab.gallery.words import comparison, kind_of_number, number
 
 SPEC = DataSpec("bits", "fixed", (1, 8, 8), "binary")
@@ -55,13 +55,17 @@ def test_unreadable_scores_are_named(make_run):
 
 def test_every_format_holds_every_score(groups):
     for name, write in WRITERS.items():
-        text = write(groups, [])
+        text = write(Compared(groups))
         for number_ in ("18.0", "20.0", "19.5", "10.0"):
             assert number_ in text, name
-    assert "a\\|b &lt;i>" in WRITERS["md"](groups, [])
-    assert "&lt;i&gt;" in WRITERS["html"](groups, [])
-    assert [len(g["rows"]) for g in json.loads(WRITERS["json"](groups, []))["scores"]] == [1, 3, 1]
-    rows = list(csv.DictReader(io.StringIO(WRITERS["csv"](groups, []))))
+    assert "a\\|b &lt;i>" in WRITERS["md"](Compared(groups))
+    assert "&lt;i&gt;" in WRITERS["html"](Compared(groups))
+    assert [len(g["rows"]) for g in json.loads(WRITERS["json"](Compared(groups)))["scores"]] == [
+        1,
+        3,
+        1,
+    ]
+    rows = list(csv.DictReader(io.StringIO(WRITERS["csv"](Compared(groups)))))
     assert [row["guarantee"] for row in rows] == ["exact"] * 4 + ["lower bound"]
 
 
@@ -70,9 +74,9 @@ def test_sample_quality_follows_with_its_reference_first():
     rows = {"training data": {column: -0.001}, "run": {column: None}}
     section = Section("bits", "fixed", "test", 100, "raw", None, rows)
     for name in ("table", "md", "html"):
-        text = WRITERS[name]([], [section])
+        text = WRITERS[name](Compared(quality=[section]))
         assert text.index("-0.001") < text.index("–"), name
-    (found,) = json.loads(WRITERS["json"]([], [section]))["quality"]
+    (found,) = json.loads(WRITERS["json"](Compared(quality=[section])))["quality"]
     about = {"metric": "kernel", "parameters": {}, "key": "distance"}
     assert found["rows"][0]["values"] == [about | {"value": -0.001}]
 
@@ -127,7 +131,7 @@ def test_a_bracket_is_shown_and_said(make_run, make_score):
     bracket = {"low": -0.5, "high": 0.1, "two_sided": True}
     annealed = make_score(SPEC, -18.0, guarantee="upper bound", bracket=bracket, shared=[-0.2, 0.2])
     (group,), _ = compare([make_run(scores=(annealed,)).path])
-    assert "≥ 18.00 ± 0.20 [17.90, 18.50]" in WRITERS["md"]([group], []).replace("\\", "")
+    assert "≥ 18.00 ± 0.20 [17.90, 18.50]" in WRITERS["md"](Compared([group])).replace("\\", "")
     assert "between 17.90 and 18.50 nats, two bounds" in kind_of_number(annealed["nats"], 297)
     one_sided = annealed["nats"] | {"bracket": None}
     assert "between 17.80 and 18.20 nats, the ends of an interval" in kind_of_number(one_sided, 297)
@@ -147,7 +151,7 @@ def test_references_stand_beside_a_number(make_run, make_score):
     parzen = make_score(SPEC, 200.0, guarantee="estimate", diagnostics=beside)
     groups, _ = compare([make_run(scores=(parzen,)).path])
     for write in WRITERS.values():
-        assert "243.8" in write(groups, [])
+        assert "243.8" in write(Compared(groups))
     assert "training images score -243.80" in kind_of_number(parzen["nats"], 297)
 
 

@@ -28,7 +28,7 @@ def test_a_run_is_shown_reproducibly(run, tmp_path):
     assert {path: path.read_bytes() for path in files} == before
     assert torch.equal(torch.get_rng_state(), random_state)
     figures = json.loads((run.directory.figures / "figures.json").read_text())["figures"]
-    assert {f["name"] for f in figures} == {"predictions", "completions"}
+    assert {f["name"] for f in figures} == {"predictions", "completions", "neighbours"}
     assert not any("error" in figure for figure in figures)
     assert main(["gallery", str(run.path), "-o", str(tmp_path / "g")]) == 0
     assert (tmp_path / "g" / "index.html").is_file()

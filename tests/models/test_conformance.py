@@ -7,12 +7,14 @@ from functools import partial
 import pytest
 
 from genlab.contracts import DataSpec, Support
-from genlab.models.boltzmann import DBN
+from genlab.models.boltzmann import DBN, RBM
 from genlab.models.chow_liu import ChowLiu
 from genlab.models.diffusion import Denoiser, Diffusion
 from genlab.models.diffusion.networks import Dense
 from genlab.models.independent import Independent
 from genlab.models.made import MADE
+from genlab.models.moment_matching import gmmn, gmmn_ae
+from genlab.models.pca import PCA
 from genlab.nn.heads import GaussianMixture, LogisticMixture, head_for
 from genlab.testing import assert_conforms
 
@@ -32,17 +34,35 @@ MODELS = {
     "chow_liu": ChowLiu,
     "dbn": partial(DBN, hidden=(8, 6), temperatures=30),
     "diffusion": partial(Diffusion, denoiser=partial(Denoiser, network=SMALL), steps=20),
+    "gmmn": partial(gmmn, hidden=(32, 32)),
+    "gmmn_ae": partial(gmmn_ae, hidden=(32, 32), encoder=(24, 6), dropout=(0.0, 0.1)),
     "independent": Independent,
     "made": partial(MADE, hidden=(32,), head=few),
     "made, logistic mixtures": partial(MADE, hidden=(32,), head=mixtures),
     "made, two layers": partial(MADE, hidden=(32, 24), activation="tanh", order="random", head=few),
     "made, mixture": partial(MADE, hidden=(32,), masks=4, order="random", head=few),
+    "pca": partial(PCA, components=1),
+    "rbm": partial(RBM, hidden=8, temperatures=50),
 }
 
 
 @pytest.mark.parametrize("build", MODELS.values(), ids=MODELS.keys())
 def test_conforms(build):
     assert_conforms(build)
+
+
+ON_BITS = {
+    "rbm, gaussian hidden units": partial(RBM, hidden=8, units="gaussian", temperatures=50),
+    "rbm, rectified hidden units": partial(RBM, hidden=8, units="rectified", temperatures=50),
+    "rbm, labels": partial(RBM, hidden=8, labels=True, temperatures=50),
+}
+
+
+@pytest.mark.parametrize("build", ON_BITS.values(), ids=ON_BITS.keys())
+def test_conforms_on_labelled_bits(build):
+    """What takes bits alone, or needs labels, is tried on one space."""
+    spec = DataSpec("conformance", "skewed", (1, 2, 2), Support.BINARY, classes=3)
+    assert_conforms(build, spec=spec)
 
 
 @pytest.mark.parametrize("support", Support)

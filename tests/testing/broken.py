@@ -25,11 +25,13 @@ from genlab.contracts import (
     Images,
     LogLikelihood,
     Measure,
+    Model,
     Observed,
     Stage,
 )
 from tests.testing.honest import (
     BITS,
+    Bottleneck,
     Dequantised,
     Energy,
     Factorised,
@@ -37,18 +39,21 @@ from tests.testing.honest import (
     Latent,
     LatticePath,
     Mixture,
+    NaiveBayes,
+    NoisyPosterior,
     PriorWeighted,
+    Softmax,
     Staged,
     mass,
 )
 
-FAULTS: list[tuple[type[GenerativeModel], str]] = []
+FAULTS: list[tuple[type[Model], str]] = []
 
 
 def caught_by(check: str):
     """The name of the check that finds the fault of this model."""
 
-    def register(model: type[GenerativeModel]) -> type[GenerativeModel]:
+    def register(model: type[Model]) -> type[Model]:
         FAULTS.append((model, check))
         return model
 
@@ -655,3 +660,112 @@ class FlatReconstructions(Latent):
 
     def sample(self, n, *, label=None, generator):
         return super().sample(n, generator=generator).unflatten(1, self.spec.shape)
+
+
+@caught_by("codes_leave_global_randomness_alone")
+class DrawnCodes(Latent):
+    """A draw from the encoder's distribution instead of its mean."""
+
+    def encode(self, x: Tensor) -> Tensor:
+        mean, log_sd = self.encoder(x.flatten(1)).chunk(2, -1)
+        return mean + log_sd.exp() * torch.randn_like(mean)
+
+
+@caught_by("codes_of_a_datum_ignore_their_batch")
+class CentredCodes(Bottleneck):
+    def encode(self, x: Tensor) -> Tensor:
+        return super().encode(x - x.mean(0))
+
+
+@caught_by("codes_of_a_datum_ignore_their_batch")
+class OneCodeForAll(Latent):
+    def encode(self, x: Tensor) -> Tensor:
+        return super().encode(x)[:1]
+
+
+@caught_by("reconstructions_of_bits_are_probabilities")
+class DecodedLogits(Latent):
+    def decode(self, z: Tensor) -> Tensor:
+        return self.decoder(z).unflatten(1, self.spec.shape)
+
+    def sample(self, n, *, label=None, generator):
+        p = self.decode(torch.randn(n, self.codes, generator=generator)).sigmoid()
+        return torch.bernoulli(p, generator=generator)
+
+
+@caught_by("reconstructions_are_nearer_than_the_mean")
+class DoubledReconstructions(Bottleneck):
+    """In other units than the data: the factor of a standardisation is forgotten."""
+
+    def decode(self, z: Tensor) -> Tensor:
+        return 2 * super().decode(z)
+
+    def loss(self, batch: Batch) -> Tensor:
+        return (batch.x - self.decode(self.encode(batch.x)) / 2).square().sum() / len(batch.x)
+
+
+# ------------------------------------------------------------------------------------------------- labels
+
+
+@caught_by("posterior_is_a_distribution_over_labels")
+class LogitsForProbabilities(Softmax):
+    def log_posterior(self, x, *, generator):
+        return self.logits(x)
+
+
+@caught_by("posterior_is_a_distribution_over_labels")
+class JointForPosterior(NaiveBayes):
+    """log p(x, label), not divided by p(x)."""
+
+    def log_posterior(self, x, *, generator):
+        return self.each(x) + self.prior
+
+
+@caught_by("posterior_of_a_datum_ignores_its_batch")
+class PosteriorOfTheCentredBatch(Softmax):
+    def log_posterior(self, x, *, generator):
+        return super().log_posterior(x - x.mean(0), generator=generator)
+
+
+@caught_by("posterior_of_a_datum_ignores_its_batch")
+class NoisyPosteriorByPlace(NoisyPosterior):
+    """The second half of the batch is told less well."""
+
+    def log_posterior(self, x, *, generator):
+        log_p = super().log_posterior(x, generator=generator)
+        log_p[len(x) // 2 :] = (log_p[len(x) // 2 :] / 2).log_softmax(1)
+        return log_p
+
+
+@caught_by("log_posterior_leaves_global_randomness_alone")
+class GlobalPosterior(NoisyPosterior):
+    def log_posterior(self, x, *, generator):
+        return super().log_posterior(x, generator=torch.default_generator)
+
+
+@caught_by("posterior_knows_more_than_the_frequencies")
+class ClassesInReverse(Softmax):
+    def log_posterior(self, x, *, generator):
+        return super().log_posterior(x, generator=generator).flip(1)
+
+
+@caught_by("posterior_knows_more_than_the_frequencies")
+class EnergyForItsNegative(Softmax):
+    def log_posterior(self, x, *, generator):
+        return (-self.logits(x)).log_softmax(1)
+
+
+@caught_by("posterior_follows_from_the_likelihood")
+class PosteriorWithoutPrior(NaiveBayes):
+    """Every class as frequent as any other."""
+
+    def log_posterior(self, x, *, generator):
+        return self.each(x).log_softmax(1)
+
+
+@caught_by("posterior_follows_from_the_likelihood")
+class PosteriorSquared(NaiveBayes):
+    """A temperature that the likelihood knows nothing of."""
+
+    def log_posterior(self, x, *, generator):
+        return (2 * (self.each(x) + self.prior)).log_softmax(1)

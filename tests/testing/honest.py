@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from typing import Any
@@ -15,6 +16,7 @@ from torch.nn import functional as F
 from genlab.contracts import (
     AnnealingPath,
     Batch,
+    Classifies,
     Completes,
     DataSpec,
     Evidence,
@@ -31,6 +33,7 @@ from genlab.contracts import (
     LogLikelihood,
     Matrix,
     Measure,
+    Model,
     Observed,
     Plane,
     Stage,
@@ -473,6 +476,114 @@ class Staged(GenerativeModel, HasLikelihood):
         return torch.cat([a, b], 1).unflatten(1, self.spec.shape)
 
 
+class Softmax(Model, Classifies):
+    """log p(label | x) = log softmax(W x + b): a classifier, and no distribution of x."""
+
+    def __init__(self, spec: DataSpec) -> None:
+        super().__init__(spec)
+        if not spec.classes:
+            raise UnsupportedData(f"Softmax tells labels; {spec.name} has none")
+        self.layer = nn.Linear(spec.size, spec.classes)
+
+    def loss(self, batch: Batch) -> Tensor:
+        return self.validate(batch)["nll"].mean()
+
+    def validate(self, batch: Batch) -> dict[str, Tensor]:
+        return {"nll": F.cross_entropy(self.logits(batch.x), batch.label, reduction="none")}
+
+    def logits(self, x: Tensor) -> Tensor:
+        return self.layer(x.flatten(1))
+
+    def log_posterior(self, x: Tensor, *, generator: Generator) -> Tensor:
+        return self.logits(x).log_softmax(1)
+
+
+class NaiveBayes(GenerativeModel, HasLikelihood, Classifies):
+    """p(x, y) = π_y Π_d Bernoulli(x_d; p_yd): labels where the data have them, else one class."""
+
+    supports = BITS
+    guarantee = Guarantee.EXACT
+
+    def __init__(self, spec: DataSpec) -> None:
+        super().__init__(spec)
+        self.classifies = spec.classes > 0
+        self.prior = nn.Parameter(torch.zeros(max(1, spec.classes)))
+        self.bits = nn.Parameter(torch.zeros(max(1, spec.classes), spec.size))
+
+    def stages(self) -> Sequence[Stage]:
+        return (Stage("fit", self, self.loss, solve=self.solve),)
+
+    def solve(self, batches: Iterable[Batch]) -> None:
+        rows = list(batches)
+        x = torch.cat([b.x for b in rows]).flatten(1)
+        y = torch.cat([torch.zeros(len(b.x)).long() if b.label is None else b.label for b in rows])
+        members = F.one_hot(y, len(self.prior)).float()
+        counts = members.sum(0)
+        self.prior.copy_((counts + 0.5).log().log_softmax(0))
+        self.bits.copy_(((members.T @ x + 0.5) / (counts + 1)[:, None]).logit())
+
+    def each(self, x: Tensor) -> Tensor:
+        """(B, classes) log p(x | y)"""
+        bits = x.flatten(1)[:, None] * self.bits - F.softplus(self.bits)
+        return bits.sum(2)
+
+    def loss(self, batch: Batch) -> Tensor:
+        return -(self.each(batch.x) + self.prior).logsumexp(1).mean()
+
+    def log_likelihood(
+        self, x: Tensor, *, label: Tensor | None = None, generator: Generator
+    ) -> LogLikelihood:
+        if label is None:
+            return mass((self.each(x) + self.prior).logsumexp(1))
+        self.need_labels()
+        nats = self.each(x).gather(1, label[:, None]).squeeze(1)
+        return replace(mass(nats), given="label")
+
+    def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:
+        if label is None:
+            label = torch.multinomial(self.prior.exp(), n, replacement=True, generator=generator)
+        else:
+            self.need_labels()
+        p = self.bits[label].sigmoid()
+        return torch.bernoulli(p, generator=generator).unflatten(1, self.spec.shape)
+
+    def log_posterior(self, x: Tensor, *, generator: Generator) -> Tensor:
+        return (self.each(x) + self.prior).log_softmax(1)
+
+    def need_labels(self) -> None:
+        if not self.classifies:
+            raise UsageError(f"{self.spec.name} has no labels: leave label out")
+
+
+class NoisyPosterior(Softmax):
+    """The mean of log p(label | x, noise) over four draws of noise in x, normalised."""
+
+    def log_posterior(self, x: Tensor, *, generator: Generator) -> Tensor:
+        noise = torch.randn(4, *x.shape, generator=generator) / 4
+        return (
+            torch.stack([self.logits(x + n).log_softmax(1) for n in noise]).mean(0).log_softmax(1)
+        )
+
+
+class Bottleneck(Model, HasEncoder):
+    """A linear auto-encoder of one number: no distribution of x."""
+
+    supports = frozenset({Support.LEVELS, Support.REAL})
+
+    def __init__(self, spec: DataSpec) -> None:
+        super().__init__(spec)
+        self.inward, self.outward = nn.Linear(spec.size, 1), nn.Linear(1, spec.size)
+
+    def loss(self, batch: Batch) -> Tensor:
+        return (batch.x - self.decode(self.encode(batch.x))).square().sum() / len(batch.x)
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.inward(x.flatten(1))
+
+    def decode(self, z: Tensor) -> Tensor:
+        return self.outward(z).unflatten(1, self.spec.shape)
+
+
 HONEST = (
     Factorised,
     Dequantised,
@@ -484,4 +595,8 @@ HONEST = (
     Line,
     Energy,
     Staged,
+    Softmax,
+    NaiveBayes,
+    NoisyPosterior,
+    Bottleneck,
 )

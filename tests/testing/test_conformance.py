@@ -7,7 +7,15 @@ import torch
 
 from genlab.contracts import DataSpec, Support, UnsupportedData
 from genlab.testing import Report, Status, check_model
-from tests.testing.honest import Factorised, Gaussian, Line, Mixture
+from tests.testing.honest import (
+    Bottleneck,
+    Factorised,
+    Gaussian,
+    Line,
+    Mixture,
+    NaiveBayes,
+    Softmax,
+)
 
 
 def spaces(report: Report) -> list[str]:
@@ -56,6 +64,23 @@ def test_a_space_too_large_to_enumerate_is_tested_for_the_rest(model, spec):
 def test_labels_are_there_where_the_data_have_classes():
     spec = DataSpec("mine", "fixed", (1, 2, 2), Support.BINARY, classes=3)
     assert check_model(Mixture, spec=spec).passed
+
+
+def test_a_model_that_tells_labels_is_given_some():
+    assert spaces(check_model(Softmax)) == [
+        "BINARY 1x2x2 3 labels",
+        "LEVELS 1x2x2 5 levels 3 labels",
+        "REAL 2 3 labels",
+    ]
+    assert spaces(check_model(NaiveBayes)) == ["BINARY 1x2x2", "BINARY 1x2x2 3 labels"]
+
+
+def test_a_model_that_draws_nothing_is_held_to_what_it_promises():
+    report = check_model(Bottleneck)
+    assert spaces(report) == ["LEVELS 1x2x2 5 levels", "REAL 2"]
+    checks = {result.check for result in report.results}
+    assert "codes_of_a_datum_ignore_their_batch" in checks
+    assert not any("sample" in name for name in checks)
 
 
 def test_no_check_at_all_is_a_failure():

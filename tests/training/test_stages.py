@@ -128,10 +128,11 @@ def test_killed_at_every_kind_of_moment_equals_undisturbed(tmp_path):
     assert len(record["sessions"]) == len(MOMENTS)
 
 
-def forked(path: Path, stages: int, processes: int = 2) -> Staged:
+def fitted(path: Path, stages: int, processes: int = 2) -> Staged:
     data = digits(preprocess=Threshold(8), batch_size=50)
     run = RunDirectory(path)
-    settings = TrainerSettings(accelerator="cpu", strategy="ddp_fork", devices=processes)
+    strategy = "ddp_fork" if processes > 1 else "auto"
+    settings = TrainerSettings(accelerator="cpu", strategy=strategy, devices=processes)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = Staged(data.spec)
@@ -140,9 +141,9 @@ def forked(path: Path, stages: int, processes: int = 2) -> Staged:
 
 
 def test_state_of_each_process_goes_on_from_stage_to_stage(tmp_path):
-    forked(tmp_path / "a", 4)
-    forked(tmp_path / "b", 2)
-    forked(tmp_path / "b", 4)
+    fitted(tmp_path / "a", 4)
+    fitted(tmp_path / "b", 2)
+    fitted(tmp_path / "b", 4)
     assert_same(tmp_path / "a", tmp_path / "b")
     chains, decoded = (
         torch.load(tmp_path / "b" / "checkpoints" / stage / "last.ckpt", weights_only=True)
@@ -153,10 +154,36 @@ def test_state_of_each_process_goes_on_from_stage_to_stage(tmp_path):
     assert not torch.equal(first, second)
 
 
+def test_progress_names_the_stage_and_how_many_there_are(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("genlab.progress.PATIENCE", -1.0)
+    seen = []
+    monkeypatch.setattr(RunDirectory, "spend", lambda run, _, progress: seen.append(progress))
+    fitted(tmp_path, 4, processes=1)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[0] for line in lines] == [
+        "stage 1/4 encode",
+        "stage 2/4 chain",
+        "stage 3/4 decode",
+    ]
+    assert "val/" not in lines[1], "it validates nothing"
+    for number, (stage, end) in enumerate(zip(STAGES, [52, 52, 78, 0], strict=True), 1):
+        about = [p for p in seen if p["stage"] == stage]
+        assert {(p["number"], p["stages"], p["steps"]) for p in about} == {(number, 4, end)}
+        assert [about[0]["step"], about[-1]["step"]] == [min(1, end), end]
+
+
+def test_time_is_spent_by_every_session(tmp_path):
+    fitted(tmp_path, 1, processes=1)
+    before = json.loads((tmp_path / "run.json").read_text())["training_seconds"]
+    fitted(tmp_path, 4, processes=1)
+    after = json.loads((tmp_path / "run.json").read_text())["training_seconds"]
+    assert 0 < before < after
+
+
 def test_another_number_of_processes_is_refused(tmp_path):
-    forked(tmp_path, 1)
+    fitted(tmp_path, 1)
     with pytest.raises(UsageError, match=r"encode was trained by 2 processes.*trainer\.devices=2"):
-        forked(tmp_path, 2, processes=1)
+        fitted(tmp_path, 2, processes=1)
 
 
 def test_curves_have_every_point_once(tmp_path):

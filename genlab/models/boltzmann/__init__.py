@@ -23,11 +23,16 @@ the states of the smaller side, or it is estimated by annealing from the base ra
 | ``directed`` | layers below the top machine: generation and recognition |
 | ``updown`` | contrastive wake–sleep of all layers together |
 | ``dbn`` | the deep belief network |
+| ``feedforward`` | networks that start from a stack, or from random weights |
+| ``classifier``, ``autoencoder`` | such networks with labels, and unrolled |
 
 Paul Smolensky: Information Processing in Dynamical Systems, 1986. Ruslan Salakhutdinov, Iain Murray: On
 the Quantitative Analysis of Deep Belief Networks. ICML 2008,
-https://www.cs.toronto.edu/~rsalakhu/papers/dbn_ais.pdf"""
+https://www.cs.toronto.edu/~rsalakhu/papers/dbn_ais.pdf
+"""
 
+from genlab.models.boltzmann.autoencoder import DeepAutoencoder
+from genlab.models.boltzmann.classifier import StackClassifier
 from genlab.models.boltzmann.contrastive import Contrastive
 from genlab.models.boltzmann.couplings import Couplings
 from genlab.models.boltzmann.dbn import DBN
@@ -43,5 +48,7 @@ __all__ = [
     "Bernoulli",
     "Contrastive",
     "Couplings",
+    "DeepAutoencoder",
     "RestrictedBoltzmann",
+    "StackClassifier",
 ]

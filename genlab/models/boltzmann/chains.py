@@ -3,17 +3,23 @@
 | ``sampler`` | chains begin | source |
 |---|---|---|
 | ``cd`` | at the data, at every step | Hinton 2002 |
+| ``reconstruction`` | there, with means in the place of drawn visible units | Hinton & Salakhutdinov 2006 |
 | ``pcd`` | where they were | Tieleman 2008 |
 | ``fpcd`` | where they were, with fast weights added to the machine's | Tieleman & Hinton 2009 |
 | ``tempering`` | where they were, at ten temperatures | Desjardins et al. 2010 |
 
 Persistent chains belong to a process: each rank has its own, and a checkpoint keeps them all.
 
+Data that are means themselves (grey levels, hidden units of the machine below) lack the noise of bits.
+Chains of bits have it, and contrastive divergence would unlearn it, with the weights: means are set
+against means, by ``reconstruction``.
+
 Geoffrey Hinton: Training Products of Experts by Minimizing Contrastive Divergence, 2002. Tijmen
 Tieleman: Training Restricted Boltzmann Machines using Approximations to the Likelihood Gradient, ICML
 2008. Tieleman, Hinton: Using Fast Weights to Improve Persistent Contrastive Divergence, ICML 2009.
 Desjardins, Courville, Bengio, Vincent, Delalleau: Tempered Markov Chain Monte Carlo for Training of
-Restricted Boltzmann Machines, AISTATS 2010."""
+Restricted Boltzmann Machines, AISTATS 2010.
+"""
 
 from __future__ import annotations
 
@@ -64,6 +70,16 @@ class FromData(Chains):
     def negative(self, machine: Couplings, v: Tensor, z: Tensor, base: Tensor) -> Tensor:
         first = machine.visible_given(machine.hidden_units.draw(z.clone()))
         return machine.gibbs(first, self.steps - 1)
+
+
+class Reconstruction(FromData):
+    """Hidden units are drawn, visible ones are means."""
+
+    def negative(self, machine: Couplings, v: Tensor, z: Tensor, base: Tensor) -> Tensor:
+        v = machine.visible_mean(machine.hidden_units.draw(z.clone()))
+        for _ in range(self.steps - 1):
+            v = machine.visible_mean(machine.hidden_given(v))
+        return v
 
 
 class Persistent(Chains):
@@ -165,6 +181,7 @@ def _swapped(path: BaseRatePath, v: list[Tensor], betas: list[float]) -> list[Te
 
 SAMPLERS: dict[str, type[Chains]] = {
     "cd": FromData,
+    "reconstruction": Reconstruction,
     "pcd": Persistent,
     "fpcd": Fast,
     "tempering": Tempered,

@@ -7,7 +7,8 @@ progress.
 The machine is kept centred: at the means μ of the data and at a running mean λ of the hidden units
 (Montavon & Müller: Deep Boltzmann Machines and the Centering Trick, 2012; Melchior, Fischer, Wiskott:
 How to Center Deep Boltzmann Machines, JMLR 2016, https://jmlr.org/papers/v17/14-237.html). Practical
-settings: Geoffrey Hinton: A Practical Guide to Training Restricted Boltzmann Machines, 2010."""
+settings: Geoffrey Hinton: A Practical Guide to Training Restricted Boltzmann Machines, 2010.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from genlab.contracts import UsageError
-from genlab.models.boltzmann.chains import SAMPLERS
+from genlab.models.boltzmann.chains import SAMPLERS, FromData
 from genlab.models.boltzmann.energy import RestrictedBoltzmann, contrast
 from genlab.nn.precision import full_precision
 
@@ -38,7 +39,7 @@ class Contrastive:
     def __init__(
         self,
         machine: RestrictedBoltzmann,
-        sampler: Literal["cd", "pcd", "fpcd", "tempering"] = "pcd",
+        sampler: Literal["cd", "reconstruction", "pcd", "fpcd", "tempering"] = "pcd",
         steps: int = 1,
         chains: int | None = None,
         centred: bool = True,
@@ -77,7 +78,7 @@ class Contrastive:
                     self._follow(z)
                 fantasy = self.chains.negative(plain, data, z, self.machine.base)
                 fantasy_z = plain.activation(fantasy)
-            loss = contrast(self.machine, (v, z), (fantasy, fantasy_z)) + self._penalty(v)
+            loss = contrast(self.machine, plain, (v, z), (fantasy, fantasy_z)) + self._penalty(v)
             return loss, fantasy
 
     def _follow(self, z: Tensor) -> None:
@@ -87,7 +88,7 @@ class Contrastive:
             torch.distributed.all_reduce(now)
             now /= torch.distributed.get_world_size()
         offset = self.machine.hidden_offset.lerp(now, self.drift)
-        self.machine.centre(self.machine.visible_offset.clone(), offset)
+        self.machine.centre(self.machine.visible_offset, offset)
 
     def _penalty(self, v: Tensor) -> Tensor:
         penalty = v.new_zeros(())
@@ -121,8 +122,10 @@ def _require_sane(
         raise UsageError(f"learning.sampler={sampler}: expected {', '.join(SAMPLERS)}")
     if steps < 1 or (chains is not None and chains < 1):
         raise UsageError(f"learning.steps={steps} and learning.chains={chains} must be at least 1")
-    if chains is not None and sampler == "cd":
-        raise UsageError("learning.chains: cd starts at the data, one chain each; leave it out")
+    if chains is not None and issubclass(SAMPLERS[sampler], FromData):
+        raise UsageError(
+            f"learning.chains: {sampler} starts at the data, one chain each; leave it out"
+        )
     if not 0 < drift <= 1:
         raise UsageError(f"learning.drift={drift} must be in (0, 1]")
     if weight_decay < 0 or sparsity_cost < 0:

@@ -25,6 +25,7 @@ from genlab.contracts import (
     Observed,
     Stage,
     Support,
+    UnsupportedData,
     UsageError,
 )
 from genlab.models.boltzmann.annealed import Known, anneal
@@ -51,7 +52,8 @@ class RBM(GenerativeModel, HasEnergy, HasEncoder, Classifies, Completes, HasFigu
     learning: contrastive divergence with its options. temperatures: of the annealed Gibbs chain that
     draws samples, followed by a tenth as many transitions at the end.
 
-    Raises UnsupportedData for labels=True on data without labels, UsageError for units that cannot be.
+    Raises UnsupportedData for labels=True on data without labels and for unbounded hidden units over
+    grey levels or reals, UsageError for values out of range.
     """
 
     completes = frozenset({Observed})
@@ -75,6 +77,11 @@ class RBM(GenerativeModel, HasEnergy, HasEncoder, Classifies, Completes, HasFigu
         self.inputs = inputs_for(spec)
         self.classes, self.classifies = (spec.classes if labels else 0), labels
         visible = with_labels(self.inputs.units, spec) if labels else self.inputs.units
+        if not (visible.bounded or HIDDEN[units].bounded):
+            raise UnsupportedData(
+                f"model.units={units} takes BINARY data: over the Gaussian units of {spec.name} there "
+                "may be no finite partition function (model.units=bernoulli has one)"
+            )
         self.machine = RestrictedBoltzmann(visible, HIDDEN[units](hidden))
         self.learner = learning(self.machine)
         self.temperatures = temperatures

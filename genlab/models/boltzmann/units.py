@@ -16,7 +16,8 @@ A rectified unit is a Gaussian one cut off at zero (Su, Liao, Chen, Carin: Nonli
 Learning with Truncated Gaussian Graphical Models, ICML 2016). The noisy rectified units of Nair &
 Hinton (2010) approximate infinitely many tied Bernoulli units; these here have an energy, so that their
 likelihood can be estimated. Max Welling, Michal Rosen-Zvi, Geoffrey Hinton: Exponential Family
-Harmoniums. NeurIPS 2004."""
+Harmoniums. NeurIPS 2004.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ from torch.nn import functional as F
 from genlab.nn.heads import full
 
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
-FAR = 8.0  # below minus this, series take the place of differences of nearly equal numbers
+SQRT_HALF = math.sqrt(0.5)
+FAR = -32.0  # below this the tail of a Gaussian is that of an exponential, to 1 part in 1,000
 
 
 class Units(ABC):
@@ -140,27 +142,34 @@ class Gaussian(Units):
 
 
 class Rectified(Units):
+    """Sums, means and draws are worked out in float64: below zero they are differences of nearly equal
+    numbers.
+    """
+
     bounded = False
 
     def log_partition(self, z: Tensor) -> Tensor:
-        return (0.5 * z.square() + torch.special.log_ndtr(z) + HALF_LOG_2PI).sum(-1)
+        """Below zero z²/2 + log Φ(z) is log erfcx(−z/√2) − log 2, of which nothing cancels."""
+        above, below = z.double().relu(), z.double().clamp(max=0)
+        gaussian = 0.5 * above.square() + torch.special.log_ndtr(above)
+        tail = torch.special.erfcx(below * -SQRT_HALF).log()
+        return (gaussian + tail + HALF_LOG_2PI).sum(-1).to(z.dtype)
 
     def mean(self, z: Tensor) -> Tensor:
-        """z + φ(z)/Φ(z), and far below zero its series −1/z + 2/z³ − 10/z⁵."""
-        near = z.clamp(min=-FAR)
-        log_phi = -0.5 * near.square() - HALF_LOG_2PI
-        inverse = 1 / z.clamp(max=-FAR)
-        series = inverse * (-1 + inverse.square() * (2 - 10 * inverse.square()))
-        return torch.where(z < -FAR, series, near + (log_phi - torch.special.log_ndtr(near)).exp())
+        """z + φ(z)/Φ(z) with φ/Φ = √(2/π) / erfcx(−z/√2), which is nothing from 20 on."""
+        wide = z.double()
+        ratio = math.sqrt(2 / math.pi) / torch.special.erfcx(wide.clamp(max=20) * -SQRT_HALF)
+        return (wide + ratio).to(z.dtype)
 
     def draw(self, z: Tensor, generator: Generator | None = None) -> Tensor:
         """By inverting the distribution function, far below zero that of the exponential tail."""
         u = 1 - torch.rand(z.shape, generator=generator, dtype=torch.float64, device=z.device)
         wide = z.double()
-        near = wide.clamp(min=-4 * FAR)
-        inverted = near - torch.special.ndtri(u * torch.special.ndtr(near))
+        near = wide.clamp(min=FAR)
+        mass = 0.5 * torch.erfc(near * -SQRT_HALF)  # torch's ndtr is 0 from −8.3 on
         tail = u.log() / wide.clamp(max=-1.0)
-        return torch.where(wide < -4 * FAR, tail, inverted).clamp(min=0).to(z.dtype)
+        inverted = near - torch.special.ndtri(u * mass)
+        return torch.where(wide < FAR, tail, inverted).clamp(min=0).to(z.dtype)
 
     def natural(self, s: Tensor) -> Tensor:
         """Zero: rectified units are hidden, and their data are not known."""

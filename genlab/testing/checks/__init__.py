@@ -3,6 +3,7 @@
 from genlab.testing.check import Check
 from genlab.testing.checks import (
     batches,
+    classification,
     completion,
     energy,
     figures,
@@ -24,6 +25,7 @@ CHECKS: tuple[Check, ...] = tuple(
         likelihood,
         weights,
         batches,
+        classification,
         energy,
         completion,
         latent,

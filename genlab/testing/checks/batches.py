@@ -44,7 +44,7 @@ def likelihood_follows_a_permuted_batch(s: Subject) -> None:
     def nats(rows: Tensor, generator: Generator) -> Tensor:
         return s.model.log_likelihood(rows, generator=generator).nats
 
-    _expect_equal_means(s, "permuted nats", nats)
+    expect_equal_means(s, "permuted nats", nats)
 
 
 @check(
@@ -55,7 +55,7 @@ def weights_follow_a_permuted_batch(s: Subject) -> None:
     def log_weight(rows: Tensor, generator: Generator) -> Tensor:
         return s.model.log_weights(rows, 1, generator=generator).squeeze(0)
 
-    _expect_equal_means(s, "permuted weights", log_weight)
+    expect_equal_means(s, "permuted weights", log_weight)
 
 
 def _permuted(s: Subject) -> tuple[Tensor, Tensor]:
@@ -64,7 +64,7 @@ def _permuted(s: Subject) -> tuple[Tensor, Tensor]:
     return x, torch.arange(len(x)).roll(len(x) // 2)
 
 
-def _expect_equal_means(
+def expect_equal_means(
     s: Subject, name: str, number: Callable[[Tensor, Generator], Tensor]
 ) -> None:
     """number: (B,) of rows: (B, *shape), stochastic."""

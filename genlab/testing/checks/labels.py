@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import torch
 
-from genlab.contracts import HasLikelihood, UsageError
+from genlab.contracts import GenerativeModel, HasLikelihood, UsageError
 from genlab.testing.check import Skip, check, expect
 from genlab.testing.subject import Subject
 
 
 @check(
     "where the data have no classes, a label must be refused with a UsageError, or ignored without the"
-    " likelihood saying that it was given"
+    " likelihood saying that it was given",
+    needs=GenerativeModel,
 )
 def labels_mean_nothing_without_classes(s: Subject) -> None:
     if s.space.spec.classes:

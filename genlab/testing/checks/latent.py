@@ -11,6 +11,9 @@ from genlab.testing.statistics import SIGMAS, Estimate
 from genlab.testing.subject import Subject
 
 CLOSE = 1e-3
+FARTHER = (
+    1.25  # times the mean's error: a code that says nothing gives back the mean, and a little noise
+)
 STEPS = 30  # of the Runge-Kutta method
 DRAWS = 8  # of an embedding of discrete data
 
@@ -22,6 +25,48 @@ def reconstructions_have_the_shape_of_the_data(s: Subject) -> None:
         y = s.model.decode(s.model.encode(x))
         expect(y.shape == x.shape, f"{tuple(y.shape)} for data of {tuple(x.shape)}")
         expect(y.isfinite().all(), "some entries are not finite")
+
+
+@check(
+    "the code or the reconstruction of a datum alone differs from that of the same datum in a batch:"
+    " something is computed over the batch (batch normalisation, centring)",
+    needs=HasEncoder,
+)
+def codes_of_a_datum_ignore_their_batch(s: Subject) -> None:
+    x = s.distinct(16)
+    z = s.model.encode(x.clone())
+    expect(len(z) == len(x), f"{len(z)} codes of {len(x)} data")
+    alone = torch.cat([s.model.encode(row[None].clone()) for row in x])
+    expect(torch.allclose(z, alone, CLOSE, CLOSE), "codes differ")
+    together, alone = s.model.decode(z), torch.cat([s.model.decode(row[None]) for row in z])
+    expect(torch.allclose(together, alone, CLOSE, CLOSE), "reconstructions differ")
+
+
+@check(
+    "on BINARY data decode must give the mean of each bit, a probability in [0, 1]: not its logit",
+    needs=HasEncoder,
+)
+def reconstructions_of_bits_are_probabilities(s: Subject) -> None:
+    if s.space.spec.support is not Support.BINARY:
+        raise Skip("the data are not binary")
+    x = s.data(64).x
+    y = s.model.decode(s.model.encode(x))
+    low, high = float(y.min()), float(y.max())
+    expect(low >= -CLOSE and high <= 1 + CLOSE, f"values from {low:.3g} to {high:.3g}")
+
+
+@check(
+    "what comes back from a datum's code is further from it than the mean of all data: decode does not give"
+    " the mean of x in the units of the data, or another datum's",
+    needs=HasEncoder,
+)
+def reconstructions_are_nearer_than_the_mean(s: Subject) -> None:
+    x = s.data(512).x
+    error, floor = (
+        float((x - y).square().flatten(1).sum(1).mean())
+        for y in (s.model.decode(s.model.encode(x)), x.mean(0))
+    )
+    expect(error <= FARTHER * floor, f"squared error {error:.4g}, that of the mean {floor:.4g}")
 
 
 @check("velocity(z, t) must have the shape of z and be finite on the whole span", needs=HasVelocity)

@@ -6,6 +6,7 @@ import copy
 
 import torch
 
+from genlab.contracts import GenerativeModel
 from genlab.testing.check import Skip, check, expect
 from genlab.testing.subject import Subject
 
@@ -14,7 +15,8 @@ FAR = 0.3  # nats; the training data are at least one nat away
 
 @check(
     "after training, samples are still close to a distribution that knows nothing, where no fault would"
-    " be seen: train longer (train_steps) or faster (a larger learning rate in the stage's optimizer)"
+    " be seen: train longer (train_steps) or faster (a larger learning rate in the stage's optimizer)",
+    needs=GenerativeModel,
 )
 def training_moves_the_model(s: Subject) -> None:
     nats = s.space.distance_from_uninformed(s.samples)

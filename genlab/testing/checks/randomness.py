@@ -13,7 +13,10 @@ import torch
 from torch import Tensor
 
 from genlab.contracts import (
+    Classifies,
     Completes,
+    GenerativeModel,
+    HasEncoder,
     HasFigures,
     HasImportanceWeights,
     HasLikelihood,
@@ -22,13 +25,14 @@ from genlab.contracts import (
 )
 from genlab.testing.ambient import ambient, fingerprint
 from genlab.testing.check import check, expect
+from genlab.testing.checks.classification import need_labels
 from genlab.testing.checks.evidence import evidence_for
 from genlab.testing.subject import Subject
 
 WRONG = "{} must draw from its generator alone, not from torch's, NumPy's or Python's global one"
 
 
-@check(WRONG.format("sample"))
+@check(WRONG.format("sample"), needs=GenerativeModel)
 def sample_leaves_global_randomness_alone(s: Subject) -> None:
     _expect_alone(lambda: s.model.sample(16, generator=s.generator("ambient")))
 
@@ -48,6 +52,24 @@ def log_weights_leaves_global_randomness_alone(s: Subject) -> None:
 def complete_leaves_global_randomness_alone(s: Subject) -> None:
     for evidence in evidence_for(s):
         _expect_alone(lambda e=evidence: s.model.complete(e, 4, generator=s.generator("ambient")))
+
+
+@check(WRONG.format("log_posterior"), needs=Classifies)
+def log_posterior_leaves_global_randomness_alone(s: Subject) -> None:
+    need_labels(s)
+    x = s.distinct(16)
+    _expect_alone(lambda: s.model.log_posterior(x.clone(), generator=s.generator("ambient")))
+
+
+@check(
+    "encode and decode must draw nothing: a code is the same for the same datum, always, such as the mean"
+    " of what an encoder would draw",
+    needs=HasEncoder,
+)
+def codes_leave_global_randomness_alone(s: Subject) -> None:
+    x = s.distinct(16)
+    _expect_alone(lambda: s.model.encode(x.clone()).float())
+    _expect_alone(lambda: s.model.decode(s.model.encode(x.clone())))
 
 
 @check(WRONG.format("figures"), needs=HasFigures)

@@ -8,7 +8,14 @@ import io
 import torch
 from torch import Generator, Tensor
 
-from genlab.contracts import GenerativeModel, HasImportanceWeights, HasLikelihood
+from genlab.contracts import (
+    Classifies,
+    GenerativeModel,
+    HasEncoder,
+    HasImportanceWeights,
+    HasLikelihood,
+    Model,
+)
 from genlab.testing.check import check, expect
 from genlab.testing.subject import Subject
 
@@ -49,15 +56,17 @@ def evaluation_changes_nothing(s: Subject) -> None:
     before, batch = _state(s.model), s.data(16)
     x, generator = batch.x.clone(), s.generator("unchanged")
     s.model.validate(batch)
-    s.model.sample(16, generator=generator)
+    if isinstance(s.model, GenerativeModel):
+        s.model.sample(16, generator=generator)
     _scores(s.model, batch.x, generator)
     _expect_state(s.model, before)
     expect(torch.equal(x, batch.x), "the data handed in were written to")
 
 
-def _expect_same_numbers(s: Subject, a: GenerativeModel, b: GenerativeModel) -> None:
-    x, y = (m.sample(32, generator=s.generator("state")) for m in (a, b))
-    expect(_same(x, y), "samples differ")
+def _expect_same_numbers(s: Subject, a: Model, b: Model) -> None:
+    if isinstance(a, GenerativeModel) and isinstance(b, GenerativeModel):
+        x, y = (m.sample(32, generator=s.generator("state")) for m in (a, b))
+        expect(_same(x, y), "samples differ")
     p, q = (_scores(m, s.distinct(16).clone(), s.generator("state")) for m in (a, b))
     for name in p:
         expect(_same(p[name], q[name]), f"{name} differs")
@@ -70,6 +79,10 @@ def _scores(model: object, x: Tensor, generator: Generator) -> dict[str, Tensor]
         scores["log_likelihood"] = model.log_likelihood(x, generator=generator).nats
     if isinstance(model, HasImportanceWeights):
         scores["log_weights"] = model.log_weights(x, 2, generator=generator)
+    if isinstance(model, HasEncoder):
+        scores["decode(encode(x))"] = model.decode(model.encode(x))
+    if isinstance(model, Classifies) and model.classifies:
+        scores["log_posterior"] = model.log_posterior(x, generator=generator)
     return scores
 
 
