@@ -34,7 +34,13 @@ from genlab.models.boltzmann.energy import RestrictedBoltzmann
 from genlab.models.boltzmann.inputs import inputs_for
 from genlab.models.boltzmann.labels import attach, log_joint, with_labels
 from genlab.models.boltzmann.path import BaseRatePath
-from genlab.models.boltzmann.pictures import filters, spaced
+from genlab.models.boltzmann.pictures import (
+    classes,
+    completions,
+    filters,
+    reconstructions,
+    spaced,
+)
 from genlab.models.boltzmann.units import Bernoulli, Gaussian, Rectified, Units
 from genlab.nn.precision import full_precision
 
@@ -235,18 +241,31 @@ class RBM(GenerativeModel, HasEnergy, HasEncoder, Classifies, Completes, HasFigu
     def figures(self, batch: Batch, *, generator: Generator) -> Iterator[Figure]:
         if not self.spec.is_image:
             return
-        shape = self.spec.shape
         yield filters(
             self.machine.weight[:, : self.spec.size],
-            shape,
+            self.spec.shape,
             "filters",
             "The weights of hidden units to the pixels: white excites, black inhibits. "
             "The strongest come first.",
         )
+        if self.spec.support is Support.REAL:
+            return
+        x = batch.x[:8]
+        yield reconstructions(x, self.decode(self.encode(x)))
+        yield self._on_the_way(generator)
+        mask = torch.zeros_like(x, dtype=torch.bool)
+        mask[..., : x.shape[-2] // 2, :] = True
+        yield completions(x, mask, self.complete(Observed(x, mask), 6, generator=generator))
+        if self.classes:
+            label = torch.arange(self.classes, device=x.device).repeat_interleave(8)
+            draws = self.sample(len(label), label=label, generator=generator)
+            yield classes(draws, self.classes)
+
+    def _on_the_way(self, generator: Generator) -> Figure:
         total = self.temperatures + -(-self.temperatures // 10)
         states = spaced(self.chain(8, None, generator), total)
         means = [self.mean_given(v) for v in states]
-        yield Figure(
+        return Figure(
             "chain",
             f"Eight Gibbs chains of {total} transitions, annealed from independent pixels to the "
             "machine: the expected image given the hidden units.",
@@ -254,6 +273,7 @@ class RBM(GenerativeModel, HasEnergy, HasEncoder, Classifies, Completes, HasFigu
             animated=True,
         )
 
+    @torch.no_grad()
     def mean_given(self, v: Tensor) -> Tensor:
         """(n, *shape) E[x | E[h | v]]."""
         plain = self.machine.couplings()
