@@ -15,11 +15,13 @@ def drawn(**options: object) -> dict[str, torch.Tensor]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = RBM(IMAGE, 5, temperatures=40, **options).eval()  # type: ignore[arg-type]
-    batch = Batch((torch.rand(9, 1, 4, 4, generator=torch.Generator().manual_seed(1)) < 0.5).float())
+    batch = Batch(
+        (torch.rand(9, 1, 4, 4, generator=torch.Generator().manual_seed(1)) < 0.5).float()
+    )
     found = {}
     for figure in model.figures(batch, generator=torch.Generator().manual_seed(0)):
         assert isinstance(figure.content, Images)
-        assert 0 <= figure.content.pixels.min()
+        assert figure.content.pixels.min() >= 0
         assert figure.content.pixels.max() <= 1
         found[figure.name] = figure.content.pixels
     found["x"] = batch.x
@@ -34,7 +36,9 @@ def test_figures_show_what_they_say():
     completions = found["completions"]
     assert completions.shape == (8, 8, 1, 4, 4)
     assert torch.equal(completions[:, 0], found["x"][:8])
-    assert torch.equal(completions[:, 1:, :, :2], completions[:, :1, :, :2].expand(-1, 7, -1, -1, -1))
+    assert torch.equal(
+        completions[:, 1:, :, :2], completions[:, :1, :, :2].expand(-1, 7, -1, -1, -1)
+    )
     assert not completions[:, 1, :, 2:].any()
 
 
