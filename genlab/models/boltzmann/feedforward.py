@@ -113,7 +113,8 @@ def adam(rate: float, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimiz
 def pretraining(stack: Stack, rates: Sequence[float], sweeps: int) -> list[Stage]:
     """The stages of the stack, each machine learning from the means of the units below it.
 
-    rates: the learning rate of each machine. sweeps: over the training data, of each. Grey values of the data are taken as probabilities of bits.
+    rates: the learning rate of each machine. sweeps: over the training data, of each. Grey values of the
+    data are taken as probabilities of bits.
     """
     return [
         replace(stage, optimizer=partial(adam, rate), max_epochs=sweeps, validate=_nothing)
