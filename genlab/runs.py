@@ -139,8 +139,15 @@ class RunDirectory:
 
     def update(self, **changes: Any) -> None:
         """Change fields of the run record, and its heartbeat."""
-        record = json.loads(self.record.read_text()) if self.record.exists() else {}
-        write_json(self.record, record | changes | {"heartbeat": now()})
+        write_json(self.record, self._known() | changes | {"heartbeat": now()})
+
+    def spend(self, seconds: float, **changes: Any) -> None:
+        """Add to the time spent in training, and change fields."""
+        before = self._known().get("training_seconds", 0.0)
+        self.update(training_seconds=round(before + seconds, 3), **changes)
+
+    def _known(self) -> dict[str, Any]:
+        return json.loads(self.record.read_text()) if self.record.exists() else {}
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -1,13 +1,13 @@
 """Settings chosen on validation data: ``select: {optimizer.weight_decay: [0.01, 0.1]}``.
 
-Each combination is trained in turn, in a folder of its own below the run; the one whose best monitored
-validation value is lowest becomes the run. Test data play no part.
+Each combination is trained in turn, in a folder of its own below the run; the one whose last stage has the
+lowest validation value becomes the run. Test data play no part. One that diverges is out of the choice and
+stays in the record: that some settings fail may be what an experiment is to show.
 """
 
 from __future__ import annotations
 
 import itertools
-import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -15,12 +15,14 @@ from typing import Any
 import yaml
 
 from genlab.api.plan import Plan
-from genlab.config import GROUPS
-from genlab.contracts import UsageError
+from genlab.config import GROUPS, notation
+from genlab.contracts import GenlabError, UsageError
 from genlab.launch import rank
 from genlab.runs import RunDirectory, write_text
+from genlab.training import NonFinite, Validation
 
-Train = Callable[[Plan, RunDirectory], float | None]
+Train = Callable[[Plan, RunDirectory], Validation | None]
+Tried = Sequence[tuple[dict[str, Any], Plan]]
 
 
 def candidates(plan: Plan) -> list[tuple[dict[str, Any], Plan]]:
@@ -54,33 +56,70 @@ def _lists(select: Any) -> Mapping[str, Sequence[Any]]:
 
 
 def _plan_of(plan: Plan, choice: Mapping[str, Any]) -> Plan:
-    words = [f"{k}={v if k in GROUPS else json.dumps(v)}" for k, v in choice.items()]
+    words = [_word(key, value) for key, value in choice.items()]
     return Plan([*plan.words, *words, "select=null"])
 
 
-def train_the_best(
-    tried: Sequence[tuple[dict[str, Any], Plan]], run: RunDirectory, train: Train
-) -> Plan:
-    """Train every candidate, make the best the run, and return its plan.
+def train_the_best(tried: Tried, run: RunDirectory, train: Train) -> Plan:
+    """Train every candidate, make the best the run, and return its plan with the weights of then.
 
-    train: fits a plan in a directory, resuming what is there, and returns its best validation value.
+    train: fits a plan in a directory, resuming what is there, and says how its last stage was judged.
+    What is known of a candidate stands in the run record as soon as it ends; it is not trained again.
+    Raises UsageError for a model without validation values, GenlabError where every candidate diverged.
     """
-    results = []
-    for number, (choice, plan) in enumerate(tried, 1):
-        if rank() == 0:
-            print(f"candidate {number}/{len(tried)}: {_words(choice)}", flush=True)
-        score = train(plan, _folder(run, number))
-        if score is None:
-            raise UsageError("select needs a model with validation values: this one gives none")
-        results.append(score)
-    best = min(range(len(results)), key=results.__getitem__)
+    known: list[dict[str, Any]] = (run.read().get("selection") or {}).get("candidates", [])
+    for number, (choice, plan) in enumerate(tried[len(known) :], len(known) + 1):
+        _say(f"candidate {number}/{len(tried)}: {_words(choice)}")
+        known = [*known, {"values": choice} | _outcome(train, plan, _folder(run, number))]
+        _require_one_value(known)
+        _record(run, tried, known)
+    finite = [i for i, found in enumerate(known) if found["validation"] is not None]
+    if not finite:
+        raise GenlabError(f"no candidate of select has a finite value: {known[-1]['reason']}")
+    best = min(finite, key=lambda i: known[i]["validation"])
+    choice, plan = tried[best]
+    train(plan, _folder(run, best + 1))  # which is finished, and gives the plan's model its weights
     if rank() == 0:
-        chosen = tried[best][1]
-        _adopt(run, _folder(run, best + 1), chosen)
-        table = [{"values": c, "validation": s} for (c, _), s in zip(tried, results, strict=True)]
-        run.update(selection={"chosen": tried[best][0], "candidates": table})
-        print(f"chosen on validation: {_words(tried[best][0])}", flush=True)
-    return tried[best][1]
+        _adopt(run, _folder(run, best + 1), plan)
+    _record(run, tried, known, choice)
+    _say(f"chosen on validation: {_words(choice)}")
+    return plan
+
+
+def _outcome(train: Train, plan: Plan, folder: RunDirectory) -> dict[str, Any]:
+    """The validation value of a candidate and its name, or why it has none."""
+    try:
+        found = train(plan, folder)
+    except NonFinite as error:
+        return {"validation": None, "reason": error.what}
+    if found is None:
+        raise UsageError("select needs a model with validation values: this one gives none")
+    if found.value is None:
+        return {"validation": None, "reason": f"{found.name} was never finite", "name": found.name}
+    return {"validation": found.value, "name": found.name}
+
+
+def _require_one_value(known: Sequence[Mapping[str, Any]]) -> None:
+    names = sorted({found["name"] for found in known if "name" in found})
+    if len(names) > 1:
+        raise UsageError(
+            f"select cannot compare {' with '.join(names)}: its candidates differ in it"
+        )
+
+
+def _record(
+    run: RunDirectory,
+    tried: Tried,
+    known: Sequence[Mapping[str, Any]],
+    chosen: Mapping[str, Any] | None = None,
+) -> None:
+    if rank() == 0:
+        run.update(selection={"of": len(tried), "chosen": chosen, "candidates": list(known)})
+
+
+def _say(line: str) -> None:
+    if rank() == 0:
+        print(line, flush=True)
 
 
 def _folder(run: RunDirectory, number: int) -> RunDirectory:
@@ -88,7 +127,11 @@ def _folder(run: RunDirectory, number: int) -> RunDirectory:
 
 
 def _words(choice: Mapping[str, Any]) -> str:
-    return " ".join(f"{k}={v}" for k, v in choice.items())
+    return " ".join(_word(key, value) for key, value in choice.items())
+
+
+def _word(key: str, value: Any) -> str:
+    return f"{key}={value if key in GROUPS else notation(value)}"
 
 
 def _adopt(run: RunDirectory, winner: RunDirectory, plan: Plan) -> None:

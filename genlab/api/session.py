@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ from genlab.runs import (
     write_json,
     write_text,
 )
-from genlab.training import TrainerSettings, fit
+from genlab.training import TrainerSettings, Validation, fit
 
 
 def choose_directory(plan: Plan, resume: str | None) -> RunDirectory:
@@ -116,10 +115,7 @@ class Session:
             return run
 
     def _work(self) -> Run:
-        start = time.monotonic()
         plan = self._train()
-        if rank() == 0:
-            self.run.update(training_seconds=round(time.monotonic() - start, 1))
         run = Run(self.run, model=plan.model, data=plan.data)
         settings = self._settings(plan)
         for split in plan.splits:
@@ -145,7 +141,7 @@ class Session:
         self._fit(plan, self.run)
         return plan
 
-    def _fit(self, plan: Plan, run: RunDirectory) -> float | None:
+    def _fit(self, plan: Plan, run: RunDirectory) -> Validation | None:
         return fit(
             plan.model,
             plan.data,

@@ -44,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"  training     {stage(record['progress'])}")
     if "training_seconds" in record:
         print(f"  trained for  {record['training_seconds']:.0f} s")
+    _print_selection(record)
     for result in [*scores, *answers]:
         print(f"  {describe_any(result)}")
     for problem in unreadable:
@@ -59,3 +60,17 @@ def _status(directory: RunDirectory, record: Mapping[str, Any]) -> str:
     if status == "running" and not directory.is_live():
         return f"stopped without a word; its last sign of life is of {record.get('heartbeat')}"
     return status
+
+
+def _print_selection(record: Mapping[str, Any]) -> None:
+    from genlab.gallery.selection import as_text, read_selection
+
+    try:
+        selection = read_selection(record)
+    except (KeyError, TypeError, ValueError) as error:
+        print(f"  selection    unreadable: {type(error).__name__}: {error}")
+        return
+    if selection is not None:
+        print(f"  selection    {selection.sentence}")
+        for line in as_text(selection):
+            print(f"    {line}")

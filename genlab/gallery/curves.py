@@ -140,10 +140,19 @@ class Axis:
         """Fits these values; a few of them may tower above it, as the first of a training do."""
         high = sorted(values)[math.floor(0.9 * len(values))]
         if min(values) > 0 and high > DECADES * median(values):
-            room = (max(values) / min(values)) ** 0.05
-            return cls(min(values) / room, max(values) * room, True)
+            return cls.around(values, logarithmic=True)
         low, high = _limits(values)
         return cls(low, high, False)
+
+    @classmethod
+    def around(cls, values: Sequence[float], *, logarithmic: bool) -> Axis:
+        """From a little below the lowest to a little above the highest."""
+        low, high = min(values), max(values)
+        if logarithmic:
+            room = (high / low) ** 0.05
+            return cls(low / room, high * room, True)
+        room = 0.05 * (high - low) or 0.5
+        return cls(low - room, high + room, False)
 
     def at(self, value: float) -> float:
         """How far down in the picture a value lies."""
@@ -185,8 +194,8 @@ def _limits(given: list[float]) -> tuple[float, float]:
     usual = values[min(len(values) - 1, math.ceil(0.97 * len(values)))]
     if len(values) > 30 and high - low > 3 * (usual - low) > 0:
         high = min(high, usual + (usual - low))
-    room = 0.05 * (high - low) or 0.5
-    return low - room, high + room
+    axis = Axis.around([low, high], logarithmic=False)
+    return axis.low, axis.high
 
 
 def _unit(series: dict[str, list[Point]]) -> str:

@@ -16,9 +16,10 @@ from typing import Any
 from PIL import Image
 
 from genlab.errors import UsageError
-from genlab.gallery import answers, words
+from genlab.gallery import answers, selection, words
 from genlab.gallery.curves import Chart, charts, read_curves
 from genlab.gallery.scores import best, model_name, read_scores
+from genlab.gallery.selection import Selection, read_selection
 from genlab.runs import RunDirectory
 
 
@@ -130,6 +131,9 @@ class RunView:
     reference: Shown = Shown(reason="no picture of test data was written")
     reference_words: Mapping[str, Any] = field(default_factory=dict)
     figures: list[FigureView] = field(default_factory=list)
+    selection: Selection | None = None
+    selection_table: selection.Table | None = None
+    selection_figure: selection.Figure | None = None
     stages: list[StageView] = field(default_factory=list)
     config: str = ""
     problems: list[str] = field(default_factory=list)
@@ -188,6 +192,7 @@ def read_view(path: Path, slug: str) -> RunView:
     _read_draws(view, run)
     _read_reference(view, run)
     _read_figures(view, run)
+    _read_selection(view, record)
     _read_curves(view, run, record)
     return view
 
@@ -418,6 +423,16 @@ def _picture(view: RunView, folder: Path, name: Any) -> Shown:
     href = f"{folder.name}/{name}"
     view.files[href] = data
     return Shown(href, width, height)
+
+
+def _read_selection(view: RunView, record: Mapping[str, Any]) -> None:
+    try:
+        view.selection = read_selection(record)
+    except (KeyError, TypeError, ValueError) as error:
+        view.problems.append(f"the selection is unreadable: {type(error).__name__}: {error}")
+    if view.selection is not None:
+        view.selection_table = selection.table(view.selection)
+        view.selection_figure = selection.figure(view.selection)
 
 
 def _read_curves(view: RunView, run: RunDirectory, record: Mapping[str, Any]) -> None:

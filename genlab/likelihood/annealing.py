@@ -37,7 +37,7 @@ from genlab.contracts import (
     State,
     UsageError,
 )
-from genlab.likelihood.enumeration import log_numerator
+from genlab.likelihood.enumeration import energy_words, log_numerator
 from genlab.likelihood.needs import require
 from genlab.memory import must_fit
 from genlab.nn.precision import full_precision
@@ -156,12 +156,19 @@ class AnnealedImportance(Likelihood):
             log_numerator(self.model, x, self.k, label, generator) - log_z,
             Guarantee.UPPER_BOUND if exact else Guarantee.ESTIMATE,
             Measure.of(self.model.spec),
-            method=f"AIS, {SEEDS} × {self.chains} chains, {self._temperatures} temperatures",
+            method=self._method(),
             shared=(log_z - high, log_z - low),
             bracket=self._bracket(log_z, exact) if self.reverse else None,
             diagnostics=self._diagnostics(log_z),
             problem=self._problem(),
         )
+
+    def _method(self) -> str:
+        """With the two errors of a number that is a bound less log Ẑ: they can cancel."""
+        assert isinstance(self.model, HasEnergy)
+        words = energy_words(self.model, self.k)
+        name = f"{words} (errs low), AIS (errs high)" if words else "AIS"
+        return f"{name}, {SEEDS} × {self.chains} chains, {self._temperatures} temperatures"
 
     @property
     def _temperatures(self) -> int:

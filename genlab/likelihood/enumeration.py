@@ -10,6 +10,7 @@ from torch import Generator, Tensor
 from genlab.contracts import (
     DataModule,
     GenerativeModel,
+    Guarantee,
     HasEnergy,
     Likelihood,
     LogLikelihood,
@@ -58,9 +59,16 @@ class Enumerated(Likelihood):
             nats,
             self.model.unnormalised,
             Measure.of(self.model.spec),
-            method="enumeration",
+            method=", ".join(filter(None, ["enumeration", energy_words(self.model, self.k)])),
             diagnostics={"log_z": float(self.log_z)},
         )
+
+
+def energy_words(model: HasEnergy, k: int) -> str:
+    """What k draws make of an energy that is a bound; nothing where it is exact."""
+    if model.unnormalised is Guarantee.EXACT:
+        return ""
+    return "variational bound" if k == 1 else f"importance estimate, K = {k}"
 
 
 def log_numerator(

@@ -34,6 +34,7 @@ from genlab.nn.precision import full_precision
 TILES = {"cpu": (256, 512)}  # rows and columns of pairs at a time: half a MiB
 TILE = (4096, 8192)  # elsewhere
 MEDIAN_ROWS = 1000  # from whose pairs a median distance is taken
+EQUAL = 1e-9  # rows nearer than this, beside the farthest, differ by rounding alone
 LEAST = -80.0  # exp is slow where float32 underflows
 ROOT_AT_ZERO = 1e-4  # √(MMD² + this²): its slope at zero is finite
 
@@ -137,12 +138,11 @@ def _positive(name: str, values: tuple[float, ...]) -> tuple[float, ...]:
 @torch.no_grad()
 def median_squared_distance(x: Tensor) -> float:
     """Of the pairs that differ among at most 1,000 rows of x: (N, d), spread evenly; 1 if none differ."""
-    x, _ = _centred(x[:: -(-len(x) // MEDIAN_ROWS)], x)
+    x, _ = _centred(x[:: -(-len(x) // MEDIAN_ROWS)].double(), x)
     squares = x.square().sum(1)
-    with full_precision(x.device):
-        s = _squared_distances(x, x, squares, squares, diagonal=0)
-    positive = s[s > 0]
-    return positive.median().item() if len(positive) else 1.0
+    s = _squared_distances(x, x, squares, squares, diagonal=0)
+    differing = s[s > EQUAL * s.max()]
+    return differing.median().item() if len(differing) else 1.0
 
 
 # ------------------------------------------------------------------------------------------ statistics
@@ -220,7 +220,9 @@ class _MMD2(torch.autograd.Function):
             sums = torch.stack([xx.sum(), yy.sum(), xy.sum()])
         if world > 1:
             distributed.all_reduce(sums)
-        ctx.slopes = [None if g is None else g.mul_(world).to(x.dtype) for g in (of_x, of_y)]
+        ctx.slopes = [
+            None if g is None else g.mul_(world).to(v.dtype) for g, v in ((of_x, x), (of_y, y))
+        ]
         equal = kernel.at_zero if unbiased else 0.0  # of a row and itself
         value = (sums[0] - m * equal) / pairs_x + (sums[1] - n * equal) / pairs_y
         return (value - 2 * sums[2] / (m * n)).to(own_x.dtype)
@@ -244,7 +246,7 @@ def _row_sums(
 
     diagonal: rows_i is the same vector as columns_(i + diagonal). gradient: (m, d), to which weight times
     the derivative of the sums with respect to rows is added. Where rows are columns, each pair is looked
-    at once, and those rows stand for both of a pair.
+    at once and counted for both.
     """
     height, width = TILES.get(rows.device.type, TILE)
     unit, symmetric = float(kernel.unit), rows is columns
@@ -290,8 +292,9 @@ def _squared_distances(
 
 
 def _centred(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Both without the mean of y, which rounds less, in float32 at least."""
-    x, y = (v.detach().to(torch.promote_types(v.dtype, torch.float32)) for v in (x, y))
+    """Both without the mean of y, which rounds less, in one type: float32 at least."""
+    dtype = torch.promote_types(torch.promote_types(x.dtype, y.dtype), torch.float32)
+    x, y = x.detach().to(dtype), y.detach().to(dtype)
     mean = y.mean(0)
     return x - mean, y - mean
 

@@ -12,6 +12,7 @@ import io
 import math
 import pickle
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,20 @@ class SafeCheckpointIO(TorchCheckpointIO):
         return load_checkpoint(Path(path))
 
 
+@dataclass(frozen=True)
+class Validation:
+    """The value that a stage was judged by, at its lowest; None where it never was finite."""
+
+    name: str
+    value: float | None
+
+    @classmethod
+    def of(cls, checkpoint: dict[str, Any]) -> Validation | None:
+        """What a checkpoint has seen; None where nothing was validated."""
+        state = checkpoint["callbacks"][Checkpoints.__name__]
+        return None if state["monitored"] is None else cls(state["monitored"], state["best"])
+
+
 class EndOfStage(Callback):
     """Ends a stage after its steps.
 
@@ -128,14 +143,16 @@ class Checkpoints(Callback):
     ) -> None:
         self.run, self.stage, self.before = run, stage, before
         self.seconds = 60 * minutes
+        self.monitored: str | None = None
         self.best: float | None = None
         self.waited = 0  # validations since the best
         self._states: list[dict[str, Tensor]] | None = None  # of every rank
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best, "waited": self.waited}
+        return {"monitored": self.monitored, "best": self.best, "waited": self.waited}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.monitored = state["monitored"]
         self.best, self.waited = state["best"], state["waited"]
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
@@ -164,12 +181,12 @@ class Checkpoints(Callback):
         self._states = None
 
     def on_validation_end(self, trainer: Trainer, module: Any) -> None:
+        self.monitored = next((k for k in trainer.callback_metrics if k.startswith("val/")), None)
         if self.stage.solve is not None:
             self._save(trainer, "last")
-        monitored = [v for k, v in trainer.callback_metrics.items() if k.startswith("val/")]
-        if not monitored:
+        if self.monitored is None:
             return
-        score = float(monitored[0])
+        score = float(trainer.callback_metrics[self.monitored])
         if math.isfinite(score) and (self.best is None or score < self.best):
             self.best, self.waited = score, 0
             self._save(trainer, "best")
@@ -201,8 +218,8 @@ class Checkpoints(Callback):
         if not all(bool(p.isfinite().all()) for p in self.stage.module.parameters()):
             raise NonFinite(
                 f"the weights are not finite after step {trainer.global_step} of stage "
-                f"{self.stage.name!r}{of(self.stage)}: {kept(self.run, self.stage)}; try a smaller "
-                "learning rate"
+                f"{self.stage.name!r}{of(self.stage)}",
+                f"{kept(self.run, self.stage)}; try a smaller learning rate",
             )
         trainer.save_checkpoint(self.run.checkpoint(self.stage.name, which))
         self._saved = time.monotonic()

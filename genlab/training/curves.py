@@ -26,7 +26,11 @@ EVERY = 50  # steps between two points of a training curve
 
 
 class NonFinite(GenlabError):
-    """The loss or the weights are NaN or infinite."""
+    """The loss or the weights are NaN or infinite. what: that alone, without what to try."""
+
+    def __init__(self, what: str, then: str) -> None:
+        super().__init__(f"{what}: {then}")
+        self.what = what
 
 
 class Curves(Callback):
@@ -86,23 +90,38 @@ class Curves(Callback):
         losses = torch.stack(self._losses).float().cpu()
         self._losses.clear()
         step = trainer.global_step
-        bad = (~losses.isfinite()).nonzero()
-        if len(bad):
-            at = step - len(losses) + int(bad[0]) + 1
-            raise NonFinite(
-                f"the loss{of(self.stage)} is {float(losses[bad[0]])} at step {at} of stage "
-                f"{self.stage.name!r}: {kept(self.run, self.stage)}; try a smaller learning rate or "
-                "trainer.gradient_clip_val=1"
-            )
+        self._require_finite(trainer, losses)
         loss = losses.mean().item()
         self._add(trainer, "loss", loss)
         self._advance(step, f"epoch {trainer.current_epoch + 1} loss {loss:.4g} {self._note}")
+
+    def _require_finite(self, trainer: Trainer, losses: Tensor) -> None:
+        """On every process, if one of them has such a loss: none may wait for another that has stopped."""
+        bad = (~losses.isfinite()).nonzero()
+        if not trainer.strategy.reduce_boolean_decision(len(bad) > 0, all=False):
+            return
+        first = int(bad[0]) if len(bad) else len(losses)
+        value = float(losses[first]) if len(bad) else 0.0
+        first, value = min(_of_every_rank(trainer, (first, value)))
+        at = trainer.global_step - len(losses) + first + 1
+        raise NonFinite(
+            f"the loss{of(self.stage)} is {value} at step {at} of stage {self.stage.name!r}",
+            f"{kept(self.run, self.stage)}; try a smaller learning rate or trainer.gradient_clip_val=1",
+        )
 
     def _add(self, trainer: Trainer, name: str, value: float) -> None:
         shown = repr(value) if math.isfinite(value) else ""
         self._rows.append(
             [self.stage.name, trainer.current_epoch, trainer.global_step, name, shown]
         )
+
+
+def _of_every_rank(trainer: Trainer, own: Any) -> list[Any]:
+    found = [own]
+    if trainer.world_size > 1:
+        found = [None] * trainer.world_size
+        torch.distributed.all_gather_object(found, own)
+    return found
 
 
 def of(stage: Stage) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning import Callback
+from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.callbacks import EMAWeightAveraging
 from pytorch_lightning.utilities import rank_zero_only
 
@@ -23,6 +23,7 @@ from genlab.training.checkpoints import (
     Checkpoints,
     EndOfStage,
     SafeCheckpointIO,
+    Validation,
     load_checkpoint,
     load_weights,
 )
@@ -47,37 +48,34 @@ def fit(
     callbacks: Sequence[Callback] = (),
     logger: Any = False,
     record: RunDirectory | None = None,
-) -> float | None:
+) -> Validation | None:
     """Run every stage that the run directory does not hold as finished; leave the final weights in model.
 
     A stage that was interrupted goes on at its last checkpoint, bit-identically on the CPU.
     record: whose run record shows progress; run itself by default.
-    Returns the best validation value of the last stage, or None where it has none.
+    Returns what the last stage was judged by, or None where it validates nothing.
     """
-    best, before = None, None
+    before, checkpoint = None, {}
     alive = record or run
     data.shuffle_seed = seed
     for number, stage in enumerate(stages, 1):
-        if run.finished(stage.name).is_file():
-            best = json.loads(run.finished(stage.name).read_text())["best"]
-        else:
+        if not run.finished(stage.name).is_file():
             title = f"stage {number}/{len(stages)} {stage.name}"
             extra = [*callbacks, Heartbeat(alive, stage, number, len(stages))]
             work = _fit_stage if stage.solve is None else _solve_stage
             checkpoints = Checkpoints(run, stage, settings.checkpoint_minutes, before)
             work(model, data, stage, run, settings, seed, title, extra, logger, checkpoints)
-            best = checkpoints.best
-        before = restore(model, run, stage.name)
+        before = final(run, stage.name)
+        checkpoint = load_checkpoint(before)
+        load_weights(model, checkpoint, before)
     model.eval()
-    return best
+    return Validation.of(checkpoint)
 
 
-def restore(model: Trainable, run: RunDirectory, stage: str) -> Path:
-    """Put a stage's final weights into the model: the best it has, else the last. Says where they are."""
+def final(run: RunDirectory, stage: str) -> Path:
+    """Where a stage's final weights are: the best it has, else the last."""
     best = run.checkpoint(stage, "best")
-    path = best if best.is_file() else run.checkpoint(stage, "last")
-    load_weights(model, load_checkpoint(path), path)
-    return path
+    return best if best.is_file() else run.checkpoint(stage, "last")
 
 
 def _fit_stage(
@@ -122,7 +120,7 @@ def _fit_stage(
             "ignore", ".*in eval mode at the start of training.*"
         )  # the frozen rest
         trainer.fit(model, datamodule=data, ckpt_path=last if resuming else None)
-    _mark_finished(run, stage, trainer.world_size, trainer.global_step, checkpoints.best)
+    _mark_finished(run, stage, trainer)
 
 
 def _solve_stage(
@@ -151,7 +149,7 @@ def _solve_stage(
     )
     _require_finished(run, trainer.world_size)
     trainer.validate(model, datamodule=data, verbose=False)
-    _mark_finished(run, stage, trainer.world_size, trainer.global_step, checkpoints.best)
+    _mark_finished(run, stage, trainer)
 
 
 def _epochs(stage: Stage) -> int:
@@ -202,8 +200,6 @@ def _require_processes(path: Path, theirs: int, ours: int) -> None:
 
 
 @rank_zero_only
-def _mark_finished(
-    run: RunDirectory, stage: Stage, world_size: int, steps: int, best: float | None
-) -> None:
-    mark = {"world_size": world_size, "steps": steps, "best": best}
+def _mark_finished(run: RunDirectory, stage: Stage, trainer: Trainer) -> None:
+    mark = {"world_size": trainer.world_size, "steps": trainer.global_step}
     write_json(run.finished(stage.name), mark)

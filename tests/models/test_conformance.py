@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from genlab.contracts import DataSpec, Support
-from genlab.models.boltzmann import RBM
+from genlab.models.boltzmann import DBN, RBM
 from genlab.models.chow_liu import ChowLiu
 from genlab.models.diffusion import Denoiser, Diffusion
 from genlab.models.diffusion.networks import Dense
@@ -32,6 +32,10 @@ def mixtures(spec: DataSpec):
 
 MODELS = {
     "chow_liu": ChowLiu,
+    "dbn": partial(DBN, hidden=(8, 6), temperatures=100),
+    "dbn, three layers, fine-tuned": partial(
+        DBN, hidden=(6, 6, 6), up_down=True, gibbs=(1, 2), temperatures=100
+    ),
     "diffusion": partial(Diffusion, denoiser=partial(Denoiser, network=SMALL), steps=20),
     "gmmn": partial(gmmn, hidden=(32, 32)),
     "gmmn_ae": partial(gmmn_ae, hidden=(32, 32), encoder=(24, 6), dropout=(0.0, 0.1)),
@@ -62,3 +66,11 @@ def test_conforms_on_labelled_bits(build):
     """What takes bits alone, or needs labels, is tried on one space."""
     spec = DataSpec("conformance", "skewed", (1, 2, 2), Support.BINARY, classes=3)
     assert_conforms(build, spec=spec)
+
+
+@pytest.mark.parametrize("support", Support)
+def test_stacks_with_labels_conform(support):
+    levels = 3 if support is Support.LEVELS else None
+    spec = DataSpec("conformance", "with labels", (1, 2, 2), support, levels, classes=3)
+    build = partial(DBN, hidden=(8, 6), labels=True, up_down=True, temperatures=100)
+    assert_conforms(build, spec=spec, train_steps=300)

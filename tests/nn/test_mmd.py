@@ -216,8 +216,10 @@ def test_the_root_is_that_of_the_statistic_and_can_be_left_out():
 
 def test_the_median_is_over_pairs_that_differ():
     x = torch.tensor([[0.0], [0.0], [0.0], [0.0], [3.0]])
-    assert median_squared_distance(x) == 9.0
+    assert median_squared_distance(x) == pytest.approx(9.0)
     assert median_squared_distance(torch.zeros(5, 2)) == 1.0
+    bits = torch.tensor([[1.0, 0, 0]] * 800 + [[0.0, 1, 0]] * 100 + [[0.0, 1, 1]] * 100)
+    assert median_squared_distance(bits) == pytest.approx(2.0)  # most pairs are equal
     grid = normal("grid", 2500, 2)
     few = grid[::3]
     s = (few[:, None] - few).square().sum(2)
@@ -251,6 +253,13 @@ def test_distances_are_float32_under_autocast():
     value = mmd2(half, y, GaussianKernel((1.0,)))
     (slope,) = torch.autograd.grad(value, half)
     assert (value.dtype, slope.dtype) == (torch.float32, torch.bfloat16)
+
+
+def test_types_may_differ():
+    x, y = normal("x", 9, 3).requires_grad_(), normal("y", 9, 3).float()
+    value = mmd2(x, y, GaussianKernel((1.0,)))
+    (slope,) = torch.autograd.grad(value, x)
+    assert (value.dtype, slope.dtype) == (torch.float64, torch.float64)
 
 
 def test_narrow_kernels_of_far_rows_are_nothing_and_no_nan():

@@ -28,8 +28,11 @@ class Staged(GenerativeModel):
     """encode, with noise, averaged weights, begin and schedules; chain, with state of each process
     and no validation values; decode, with patience; mean, in closed form."""
 
-    def __init__(self, spec: DataSpec) -> None:
+    def __init__(
+        self, spec: DataSpec, name: str = "", rate: float = 0.05, poison: bool = False
+    ) -> None:
         super().__init__(spec)
+        self.name, self.rate, self.poison = name, rate, poison
         self.encoder = nn.Linear(spec.size, HIDDEN)
         self.decoder = nn.Linear(HIDDEN, spec.size)
         self.rates = nn.ParameterDict({"codes": torch.zeros(HIDDEN)})
@@ -37,7 +40,7 @@ class Staged(GenerativeModel):
         self.chain: Tensor | None = None
 
     def stages(self):
-        sgd = partial(torch.optim.SGD, lr=0.05, momentum=0.5)
+        sgd = partial(torch.optim.SGD, lr=self.rate, momentum=0.5)
         return (
             Stage(
                 "encode",
@@ -72,20 +75,23 @@ class Staged(GenerativeModel):
     @torch.no_grad()
     def begin_encoder(self, batch: Batch) -> None:
         self.encoder.weight.add_(0.1 * torch.randn_like(self.encoder.weight))
-        moment("within begin of encode")
+        self.moment("within begin of encode")
         self.encoder.bias.copy_(-self.encoder(batch.x.flatten(1)).mean(0))
 
     @torch.no_grad()
     def begin_rates(self, batch: Batch) -> None:
         codes = self.encode(batch.x).mean(0)
         self.rates["codes"].copy_(torch.where(torch.rand(HIDDEN) < 0.5, codes.logit(), 0))
-        moment("within begin of chain")
+        self.moment("within begin of chain")
         self.rates["codes"].add_(1)
 
     def denoise(self, batch: Batch) -> Tensor:
         x = batch.x.flatten(1)
         codes = self.encode(x * (torch.rand_like(x) < 0.8))
-        return (self.decoder(codes) - x).square().sum(1).mean()
+        loss = (self.decoder(codes) - x).square().sum(1).mean()
+        if self.poison and self.trainer.global_rank == 1 and self.trainer.global_step == 49:
+            return loss * torch.nan  # on one process, just before both read their losses
+        return loss
 
     def contrast(self, batch: Batch) -> Tensor:
         """Its chains walk on with the randomness of their process."""
@@ -110,7 +116,7 @@ class Staged(GenerativeModel):
 
     def solve(self, batches) -> None:
         total = sum((b.x.flatten(1) - self.decoder(self.encode(b.x))).sum(0) for b in batches)
-        moment("within solve of mean")
+        self.moment("within solve of mean")
         self.mean["x"].copy_(total / sum(len(b.x) for b in batches))
 
     def rank_state(self) -> dict[str, Tensor]:
@@ -124,18 +130,21 @@ class Staged(GenerativeModel):
 
     # ------------------------------------------------------------------- moments at which it may be killed
 
+    def moment(self, name: str) -> None:
+        moment(f"{self.name}: {name}" if self.name else name)
+
     def enter(self, stage: Stage) -> None:
-        moment(f"before {stage.name}")
+        self.moment(f"before {stage.name}")
         super().enter(stage)
 
     def on_after_backward(self) -> None:
-        moment(f"step {self.trainer.global_step} of {self.stage.name}")
+        self.moment(f"step {self.trainer.global_step} of {self.stage.name}")
 
     def on_validation_end(self) -> None:
-        moment(f"validation {self.trainer.current_epoch} of {self.stage.name}")
+        self.moment(f"validation {self.trainer.current_epoch} of {self.stage.name}")
 
     def on_fit_end(self) -> None:
         """After the stage's last checkpoint, before the mark that it has finished."""
         size = sum(parameter.detach().double().square().sum() for parameter in self.parameters())
-        moment(f"weights after {self.stage.name}: {float(size)!r}")
-        moment(f"end of {self.stage.name}")
+        self.moment(f"weights after {self.stage.name}: {float(size)!r}")
+        self.moment(f"end of {self.stage.name}")

@@ -10,7 +10,7 @@ import torch
 
 from genlab.contracts import Batch, DataSpec, GenerativeModel, Stage
 from genlab.runs import RunDirectory
-from genlab.training import TrainerSettings, fit
+from genlab.training import TrainerSettings, Validation, fit
 from genlab.training.checkpoints import NonFinite, load_checkpoint
 from tests.training.small import Bits
 
@@ -73,11 +73,10 @@ def test_validation_is_recorded_as_of_any_stage(tmp_path):
     with torch.no_grad():
         expected = model.errors(Batch(Bits().dataset("val").x)).mean().item()
     assert model.seen == [64]
-    assert best == pytest.approx(expected, rel=1e-6)
-    assert json.loads(run.finished("centre").read_text())["best"] == best
+    assert best == Validation("val/error", pytest.approx(expected, rel=1e-6))
     with run.curves.open() as file:
         rows = list(csv.reader(file))
-    assert rows[1:] == [["centre", "0", "0", "val/error", repr(best)]]
+    assert rows[1:] == [["centre", "0", "0", "val/error", repr(best.value)]]
     stored = load_checkpoint(run.checkpoint("centre", "last"))
     assert torch.equal(stored["state_dict"]["centre"], model.centre)
     assert stored["genlab"] == {"stage": "centre", "world_size": 1}

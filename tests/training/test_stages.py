@@ -157,7 +157,7 @@ def test_state_of_each_process_goes_on_from_stage_to_stage(tmp_path):
 def test_progress_names_the_stage_and_how_many_there_are(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("genlab.progress.PATIENCE", -1.0)
     seen = []
-    monkeypatch.setattr(RunDirectory, "update", lambda run, progress: seen.append(progress))
+    monkeypatch.setattr(RunDirectory, "spend", lambda run, _, progress: seen.append(progress))
     fitted(tmp_path, 4, processes=1)
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(":")[0] for line in lines] == [
@@ -166,10 +166,18 @@ def test_progress_names_the_stage_and_how_many_there_are(tmp_path, capsys, monke
         "stage 3/4 decode",
     ]
     assert "val/" not in lines[1], "it validates nothing"
-    assert [(p["stage"], p["number"], p["stages"]) for p in seen] == [
-        (stage, number, 4) for number, stage in enumerate(STAGES, 1)
-    ]
-    assert [(p["step"], p["steps"]) for p in seen] == [(1, 52), (1, 52), (1, 78), (0, 0)]
+    for number, (stage, end) in enumerate(zip(STAGES, [52, 52, 78, 0], strict=True), 1):
+        about = [p for p in seen if p["stage"] == stage]
+        assert {(p["number"], p["stages"], p["steps"]) for p in about} == {(number, 4, end)}
+        assert [about[0]["step"], about[-1]["step"]] == [min(1, end), end]
+
+
+def test_time_is_spent_by_every_session(tmp_path):
+    fitted(tmp_path, 1, processes=1)
+    before = json.loads((tmp_path / "run.json").read_text())["training_seconds"]
+    fitted(tmp_path, 4, processes=1)
+    after = json.loads((tmp_path / "run.json").read_text())["training_seconds"]
+    assert 0 < before < after
 
 
 def test_another_number_of_processes_is_refused(tmp_path):

@@ -28,7 +28,8 @@ the states of the smaller side, or it is estimated by annealing from the base ra
 
 Paul Smolensky: Information Processing in Dynamical Systems, 1986. Ruslan Salakhutdinov, Iain Murray: On
 the Quantitative Analysis of Deep Belief Networks. ICML 2008,
-https://www.cs.toronto.edu/~rsalakhu/papers/dbn_ais.pdf"""
+https://www.cs.toronto.edu/~rsalakhu/papers/dbn_ais.pdf
+"""
 
 from genlab.models.boltzmann.autoencoder import DeepAutoencoder
 from genlab.models.boltzmann.classifier import StackClassifier

@@ -3,7 +3,8 @@
 Chains begin at independent units with the base rates of the data, where every mode of the machine is in
 reach, and follow the path to the machine, so that a finite chain ends in each mode about as often as it
 should. What is known of a state (a label, a part of an image) is put back after every transition: each
-is then a transition of the path of the conditional distribution."""
+is then a transition of the path of the conditional distribution.
+"""
 
 from __future__ import annotations
 

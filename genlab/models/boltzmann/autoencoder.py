@@ -9,7 +9,8 @@ Both halves then descend the cross-entropy of the data, each with weights of its
 A grey level x_d in [0, 1] is taken for the probability of a bit. That is no likelihood of grey levels.
 
 Geoffrey Hinton, Ruslan Salakhutdinov: Reducing the Dimensionality of Data with Neural Networks. Science
-2006, https://www.cs.toronto.edu/~hinton/absps/science.pdf"""
+2006, https://www.cs.toronto.edu/~hinton/absps/science.pdf
+"""
 
 from __future__ import annotations
 

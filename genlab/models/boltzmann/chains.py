@@ -18,7 +18,8 @@ Geoffrey Hinton: Training Products of Experts by Minimizing Contrastive Divergen
 Tieleman: Training Restricted Boltzmann Machines using Approximations to the Likelihood Gradient, ICML
 2008. Tieleman, Hinton: Using Fast Weights to Improve Persistent Contrastive Divergence, ICML 2009.
 Desjardins, Courville, Bengio, Vincent, Delalleau: Tempered Markov Chain Monte Carlo for Training of
-Restricted Boltzmann Machines, AISTATS 2010."""
+Restricted Boltzmann Machines, AISTATS 2010.
+"""
 
 from __future__ import annotations
 

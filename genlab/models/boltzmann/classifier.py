@@ -6,7 +6,8 @@ say, so the fine-tuning need only move the stack's features a little.
 
 Geoffrey Hinton, Ruslan Salakhutdinov: Reducing the Dimensionality of Data with Neural Networks. Science
 2006, https://www.cs.toronto.edu/~hinton/absps/science.pdf. Yoshua Bengio, Pascal Lamblin, Dan Popovici,
-Hugo Larochelle: Greedy Layer-Wise Training of Deep Networks. NeurIPS 2006."""
+Hugo Larochelle: Greedy Layer-Wise Training of Deep Networks. NeurIPS 2006.
+"""
 
 from __future__ import annotations
 

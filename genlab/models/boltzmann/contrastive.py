@@ -7,7 +7,8 @@ progress.
 The machine is kept centred: at the means μ of the data and at a running mean λ of the hidden units
 (Montavon & Müller: Deep Boltzmann Machines and the Centering Trick, 2012; Melchior, Fischer, Wiskott:
 How to Center Deep Boltzmann Machines, JMLR 2016, https://jmlr.org/papers/v17/14-237.html). Practical
-settings: Geoffrey Hinton: A Practical Guide to Training Restricted Boltzmann Machines, 2010."""
+settings: Geoffrey Hinton: A Practical Guide to Training Restricted Boltzmann Machines, 2010.
+"""
 
 from __future__ import annotations
 
@@ -77,7 +78,7 @@ class Contrastive:
                     self._follow(z)
                 fantasy = self.chains.negative(plain, data, z, self.machine.base)
                 fantasy_z = plain.activation(fantasy)
-            loss = contrast(self.machine, (v, z), (fantasy, fantasy_z)) + self._penalty(v)
+            loss = contrast(self.machine, plain, (v, z), (fantasy, fantasy_z)) + self._penalty(v)
             return loss, fantasy
 
     def _follow(self, z: Tensor) -> None:
@@ -87,7 +88,7 @@ class Contrastive:
             torch.distributed.all_reduce(now)
             now /= torch.distributed.get_world_size()
         offset = self.machine.hidden_offset.lerp(now, self.drift)
-        self.machine.centre(self.machine.visible_offset.clone(), offset)
+        self.machine.centre(self.machine.visible_offset, offset)
 
     def _penalty(self, v: Tensor) -> Tensor:
         penalty = v.new_zeros(())

@@ -17,7 +17,8 @@ err high: the two errors can cancel.
 Geoffrey Hinton, Simon Osindero, Yee-Whye Teh: A Fast Learning Algorithm for Deep Belief Nets. Neural
 Computation 2006, https://www.cs.toronto.edu/~hinton/absps/fastnc.pdf. Ruslan Salakhutdinov, Iain Murray:
 On the Quantitative Analysis of Deep Belief Networks. ICML 2008. Murray, Salakhutdinov: Evaluating
-Probabilities under High-Dimensional Latent Variable Models. NeurIPS 2009 (importance estimates)."""
+Probabilities under High-Dimensional Latent Variable Models. NeurIPS 2009 (importance estimates).
+"""
 
 from __future__ import annotations
 
@@ -234,7 +235,8 @@ class DBN(GenerativeModel, HasEnergy, HasEncoder, Classifies, HasFigures):
     @torch.no_grad()
     def log_posterior(self, x: Tensor, *, generator: Generator) -> Tensor:
         """(B, C) log p(label | x), by the free energies of the top machine with every label, at the means
-        that recognition finds for its visible units."""
+        that recognition finds for its visible units.
+        """
         return self.top.log_posterior(self._risen_means(x), generator=generator)
 
     @torch.no_grad()
@@ -269,7 +271,8 @@ class DBN(GenerativeModel, HasEnergy, HasEncoder, Classifies, HasFigures):
     @torch.no_grad()
     def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:
         """An annealed Gibbs chain in the top machine, label: (n,) held fixed, and then draws layer by layer
-        downwards."""
+        downwards.
+        """
         h = self.top.sample(n, label=label, generator=generator)
         if len(self.machines) == 1:
             return h

@@ -64,11 +64,10 @@ class RestrictedBoltzmann(nn.Module):
     @torch.no_grad()
     def centre(self, visible_offset: Tensor, hidden_offset: Tensor) -> None:
         """Move the offsets to μ: (D,) and λ: (H,). The distribution stays what it was."""
-        plain = self.couplings()
+        self.visible += (hidden_offset - self.hidden_offset) @ self.weight
+        self.hidden += self.weight @ (visible_offset - self.visible_offset)
         self.visible_offset.copy_(visible_offset)
         self.hidden_offset.copy_(hidden_offset)
-        self.visible.copy_(plain.visible + hidden_offset @ self.weight)
-        self.hidden.copy_(plain.hidden + self.weight @ visible_offset)
 
     def free_energy(self, v: Tensor) -> Tensor:
         """(n,) F(v) in nats of v: (n, D): p(v) = exp(−F(v)) / Z. Never in less than float32."""
@@ -90,17 +89,21 @@ class RestrictedBoltzmann(nn.Module):
 
 
 def contrast(
-    machine: RestrictedBoltzmann, positive: tuple[Tensor, Tensor], negative: tuple[Tensor, Tensor]
+    machine: RestrictedBoltzmann,
+    plain: Couplings,
+    positive: tuple[Tensor, Tensor],
+    negative: tuple[Tensor, Tensor],
 ) -> Tensor:
     """mean F(v⁺) − mean F(v⁻), the loss of contrastive divergence (nats).
 
-    positive, negative: v: (n, D) and (m, D) with the natural parameters z: (n, H) and (m, H) of h given
-    them, which no gradient passes. Its gradient is written down: two thirds of the time that automatic
-    differentiation of the free energies takes."""
+    plain: the machine's couplings. positive, negative: v: (n, D) and (m, D) with the natural parameters
+    z: (n, H) and (m, H) of h given them, which no gradient passes. The gradient is written down: two thirds
+    of the time that automatic differentiation of the free energies takes.
+    """
     (data, z), (fantasy, fantasy_z) = positive, negative
     units = machine.visible_units
     value = _Contrast.apply(
-        machine.weight, machine.visible, machine.hidden, data, machine, z, fantasy, fantasy_z
+        machine.weight, machine.visible, machine.hidden, data, machine, plain, z, fantasy, fantasy_z
     )
     return value + units.energy(data).mean() - units.energy(fantasy).mean()  # type: ignore[operator]
 
@@ -113,33 +116,32 @@ class _Contrast(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, *given: Any) -> Tensor:
-        weight, _, _, data, machine, z, fantasy, fantasy_z = given
-        plain, units = machine.couplings(), machine.hidden_units
+        weight, _, _, data, machine, plain, z, fantasy, fantasy_z = given
+        units = machine.hidden_units
         h, fantasy_h = units.mean(z), units.mean(fantasy_z)
-        ctx.save_for_backward(weight, plain.visible, data, h, fantasy, fantasy_h)
+        v_change = data.mean(0) - fantasy.mean(0)
+        ctx.save_for_backward(weight, plain.visible, data, h, fantasy, fantasy_h, v_change)
         ctx.offsets = machine.visible_offset.clone(), machine.hidden_offset.clone()
-        low = (data @ plain.visible + units.log_partition(z)).mean()
-        high = (fantasy @ plain.visible + units.log_partition(fantasy_z)).mean()
-        return high - low
+        change = units.log_partition(z).mean() - units.log_partition(fantasy_z).mean()
+        return -(v_change @ plain.visible + change)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = gradients
-        weight, visible, data, h, fantasy, fantasy_h = ctx.saved_tensors
+        weight, visible, data, h, fantasy, fantasy_h, v_change = ctx.saved_tensors
         mu, offset = ctx.offsets
-        v_change = fantasy.mean(0) - data.mean(0)
-        h_change = fantasy_h.mean(0) - h.mean(0)
-        # −Δ(hvᵀ) + Δh μᵀ + λ Δvᵀ as one product
-        left = torch.cat([h / -len(h), fantasy_h / len(fantasy_h), -h_change[None], -offset[None]])
+        h_change = h.mean(0) - fantasy_h.mean(0)
+        # −Δ(ĥvᵀ) + Δĥ μᵀ + λ Δvᵀ as one product
+        left = torch.cat([h / -len(h), fantasy_h / len(fantasy_h), h_change[None], offset[None]])
         right = torch.cat([data, fantasy, mu[None], v_change[None]])
         along = None
         if ctx.needs_input_grad[3]:
             along = torch.addmm(visible, h, weight) * (-gradient / len(h))
         return (
             (left * gradient).T @ right,
-            v_change * gradient,
-            h_change * gradient,
+            -v_change * gradient,
+            -h_change * gradient,
             along,
-            *4 * [None],
+            *5 * [None],
         )

@@ -13,7 +13,8 @@ Dumitru Erhan, Yoshua Bengio, Aaron Courville, Pierre-Antoine Manzagol, Pascal V
 Does Unsupervised Pre-training Help Deep Learning? JMLR 2010, https://jmlr.org/papers/v11/erhan10a.html
 (±1/√n, which Xavier Glorot & Yoshua Bengio, AISTATS 2010, call the common heuristic and find wanting).
 Kaiming He, Xiangyu Zhang, Shaoqing Ren, Jian Sun: Delving Deep into Rectifiers. ICCV 2015 (2/n). Sergey
-Ioffe, Christian Szegedy: Batch Normalization. ICML 2015."""
+Ioffe, Christian Szegedy: Batch Normalization. ICML 2015.
+"""
 
 from __future__ import annotations
 
@@ -113,8 +114,8 @@ def adam(rate: float, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimiz
 def pretraining(stack: Stack, rates: Sequence[float], sweeps: int) -> list[Stage]:
     """The stages of the stack, each machine learning from the means of the units below it.
 
-    rates: the learning rate of each machine. sweeps: over the training data, of each. Grey values of the
-    data are taken as probabilities of bits.
+    rates: the learning rate of each machine. sweeps: over the training data, of each. Grey values of
+    the data are taken as probabilities of bits.
     """
     return [
         replace(stage, optimizer=partial(adam, rate), max_epochs=sweeps, validate=_nothing)

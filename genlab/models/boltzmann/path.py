@@ -26,7 +26,8 @@ class BaseRatePath(AnnealingPath):
     both its ends and the next transition.
 
     machine: taken as it is now, unless what is learned later shall reach the path: give a ``copy()``
-    then. base: b_0 (D,)."""
+    then. base: b_0 (D,).
+    """
 
     def __init__(self, machine: Couplings, base: Tensor) -> None:
         self.machine = machine

@@ -3,7 +3,8 @@ the next.
 
 Geoffrey Hinton, Simon Osindero, Yee-Whye Teh: A Fast Learning Algorithm for Deep Belief Nets. Neural
 Computation 2006, https://www.cs.toronto.edu/~hinton/absps/fastnc.pdf. Hinton, Ruslan Salakhutdinov:
-Reducing the Dimensionality of Data with Neural Networks. Science 2006."""
+Reducing the Dimensionality of Data with Neural Networks. Science 2006.
+"""
 
 from __future__ import annotations
 

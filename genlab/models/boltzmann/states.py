@@ -3,7 +3,8 @@
 Summed out over the far side, a state s of the near side has log weight Σ_i s_i a_i + A(z), z = sM + d,
 where A is the log partition function of the far side's units. Split into its leading and its trailing
 units, a state's z is the sum of one row for each part: with n near and m far units a block costs an
-addition and a softplus, not a matrix product over n units."""
+addition and a softplus, not a matrix product over n units.
+"""
 
 from __future__ import annotations
 

@@ -3,7 +3,8 @@
 With W' = Wᵀ and the biases swapped the new machine's p(h) is the p(h) that the one below has given its
 own visible units: the stack models the data exactly as before, and its bound, in which q(h | v) is now the
 true posterior, equals the likelihood of the machine below. Training then starts from there (Hinton,
-Osindero, Teh 2006, section 4)."""
+Osindero, Teh 2006, section 4).
+"""
 
 from __future__ import annotations
 

@@ -16,7 +16,8 @@ A rectified unit is a Gaussian one cut off at zero (Su, Liao, Chen, Carin: Nonli
 Learning with Truncated Gaussian Graphical Models, ICML 2016). The noisy rectified units of Nair &
 Hinton (2010) approximate infinitely many tied Bernoulli units; these here have an energy, so that their
 likelihood can be estimated. Max Welling, Michal Rosen-Zvi, Geoffrey Hinton: Exponential Family
-Harmoniums. NeurIPS 2004."""
+Harmoniums. NeurIPS 2004.
+"""
 
 from __future__ import annotations
 

@@ -8,7 +8,8 @@ states above. As one loss, with h_0 = v, h_1, … of the wake and h̃_0, h̃_1, 
 
   Σ_l −log p(h_{l−1} | h_l)  +  F(h_{L−1}) − F(h̃_{L−1})  +  Σ_l −log q(h̃_l | h̃_{l−1}),
 
-whose three terms have no parameter in common."""
+whose three terms have no parameter in common.
+"""
 
 from __future__ import annotations
 

@@ -96,8 +96,7 @@ class MomentMatching(GenerativeModel, HasFigures):
         )
 
     def begin(self, batch: Batch) -> None:
-        """Start where the data are: their distances give the kernel its unit, their mean the output
-        biases.
+        """Start where the data are: their distances give the kernel its unit, their mean the output biases.
 
         Far from all data a narrow kernel has no slope.
         """
@@ -113,17 +112,16 @@ class MomentMatching(GenerativeModel, HasFigures):
         """(code,): output biases of the generator, from codes: (N, code) of data."""
 
     def loss(self, batch: Batch) -> Tensor:
-        """√MMD² or MMD² between the codes of a batch and as many of the generator, over all
-        processes.
-        """
+        """√MMD² or MMD² between the codes of a batch and as many of the generator, over all processes."""
         return self.mmd(self.codes(self.draw_noise(len(batch.x))), self.codes_of(batch.x))
 
     def discrepancy(self, batch: Batch) -> dict[str, Tensor]:
         """mmd2: (B,), whose mean is the unbiased MMD² between the batch and codes of the generator.
 
-        Unlike the loss it has the right expectation whatever the batch, on data that were not trained
-        on: so a mean over batches estimates the distance of the distributions, and may fall below zero.
-        Each batch meets the same noise at every validation: two of them differ by what was learned."""
+        Unlike the loss it has the right expectation whatever the batch, on data that were not trained on:
+        so a mean over batches estimates the distance of the distributions, and may fall below zero. Each
+        batch meets the same noise at every validation: two of them differ by what was learned.
+        """
         codes = self.codes(self.draw_noise(VALIDATION))
         return {"mmd2": mmd2_of_each(codes, self.codes_of(batch.x), self.mmd.kernel)}
 
@@ -186,9 +184,10 @@ def gmmn(
 ) -> GenerativeModel:
     """A generative moment matching network (Li, Swersky, Zemel 2015), after the support of the data.
 
-    noise: uniform variables on [−1, 1]. hidden: widths of the generator's layers. kernel: None is a sum
-    of Gaussians whose variances are multiples of the median squared distance between data. unbiased:
-    train on the unbiased statistic. root: train on √MMD² rather than MMD². Raises UsageError for
-    options out of range."""
+    noise: uniform variables on [−1, 1]. hidden: widths of the generator's layers. kernel: None is a sum of
+    Gaussians whose variances are multiples of the median squared distance between data. unbiased: train on
+    the unbiased statistic. root: train on √MMD² rather than MMD².
+    Raises UsageError for options out of range.
+    """
     made = BernoulliGMMN if spec.support is Support.BINARY else GMMN
     return made(spec, noise, hidden, kernel, unbiased, root)

@@ -184,7 +184,7 @@ def test_gradient_of_the_contrast_is_that_of_the_free_energies(pair):
     with torch.no_grad():
         plain = machine.couplings()
         z, fantasy_z = plain.activation(data), plain.activation(fantasy)
-    value = 1.7 * contrast(machine, (data, z), (fantasy, fantasy_z))
+    value = 1.7 * contrast(machine, plain, (data, z), (fantasy, fantasy_z))
     found = torch.autograd.grad(value, wanted)
     assert float(value.detach()) == pytest.approx(float(free.detach()), abs=1e-9)
     for ours, theirs in zip(found, expected, strict=True):
@@ -202,7 +202,7 @@ def test_gradient_of_the_contrast_is_that_of_finite_differences():
         with torch.no_grad():
             plain = machine.couplings()
             z, fantasy_z = plain.activation(data), plain.activation(fantasy)
-        return contrast(machine, (data, z), (fantasy, fantasy_z))
+        return contrast(machine, plain, (data, z), (fantasy, fantasy_z))
 
     found = torch.autograd.grad(
         value(machine.weight, machine.visible, machine.hidden, data.requires_grad_(True)),
