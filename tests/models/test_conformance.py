@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from genlab.contracts import DataSpec, Support
-from genlab.models.boltzmann import DBN, RBM
+from genlab.models.boltzmann import DBN, RBM, DeepAutoencoder, StackClassifier
 from genlab.models.chow_liu import ChowLiu
 from genlab.models.diffusion import Denoiser, Diffusion
 from genlab.models.diffusion.networks import Dense
@@ -32,6 +32,8 @@ def mixtures(spec: DataSpec):
 
 MODELS = {
     "chow_liu": ChowLiu,
+    "deep autoencoder": partial(DeepAutoencoder, hidden=(12, 3), sweeps=5),
+    "deep autoencoder, modern": partial(DeepAutoencoder, hidden=(12, 3), start="modern"),
     "dbn": partial(DBN, hidden=(8, 6), temperatures=100),
     "dbn, three layers, fine-tuned": partial(
         DBN, hidden=(6, 6, 6), up_down=True, gibbs=(1, 2), temperatures=100
@@ -46,6 +48,8 @@ MODELS = {
     "made, mixture": partial(MADE, hidden=(32,), masks=4, order="random", head=few),
     "pca": partial(PCA, components=1),
     "rbm": partial(RBM, hidden=8, temperatures=50),
+    "stack classifier": partial(StackClassifier, hidden=(12, 6), sweeps=5),
+    "stack classifier, modern": partial(StackClassifier, hidden=(12, 6), start="modern"),
 }
 
 
