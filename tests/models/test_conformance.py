@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from genlab.contracts import DataSpec, Support
-from genlab.models.boltzmann import DBN, RBM
+from genlab.models.boltzmann import DBN, RBM, DeepAutoencoder, StackClassifier
 from genlab.models.chow_liu import ChowLiu
 from genlab.models.diffusion import Denoiser, Diffusion
 from genlab.models.diffusion.networks import Dense
@@ -33,6 +33,8 @@ def mixtures(spec: DataSpec):
 MODELS = {
     "chow_liu": ChowLiu,
     "dbn": partial(DBN, hidden=(8, 6), temperatures=30),
+    "deep autoencoder": partial(DeepAutoencoder, hidden=(12, 3), sweeps=5),
+    "deep autoencoder, modern": partial(DeepAutoencoder, hidden=(12, 3), start="modern"),
     "diffusion": partial(Diffusion, denoiser=partial(Denoiser, network=SMALL), steps=20),
     "gmmn": partial(gmmn, hidden=(32, 32)),
     "gmmn_ae": partial(gmmn_ae, hidden=(32, 32), encoder=(24, 6), dropout=(0.0, 0.1)),
@@ -43,6 +45,8 @@ MODELS = {
     "made, mixture": partial(MADE, hidden=(32,), masks=4, order="random", head=few),
     "pca": partial(PCA, components=1),
     "rbm": partial(RBM, hidden=8, temperatures=50),
+    "stack classifier": partial(StackClassifier, hidden=(12, 6), sweeps=5),
+    "stack classifier, modern": partial(StackClassifier, hidden=(12, 6), start="modern"),
 }
 
 

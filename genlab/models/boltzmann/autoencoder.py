@@ -75,11 +75,17 @@ class DeepAutoencoder(Model, HasEncoder, HasFigures):
         super().__init__(spec)
         require_sane(hidden, start, sweeps)
         sizes = [spec.size, *hidden]
-        self.sweeps = sweeps
+        self.code, self.sweeps = hidden[-1], sweeps
         self.stack = machines(sizes, learning, Gaussian) if start == "pretrained" else Stack([])
-        self.encoder = network(sizes, start)
-        self.decoder = network(sizes[::-1], start)
-        self.network = nn.Sequential(self.encoder, self.decoder)
+        self.network = nn.Sequential(network(sizes, start), network(sizes[::-1], start))
+
+    @property
+    def encoder(self) -> nn.Module:
+        return self.network[0]
+
+    @property
+    def decoder(self) -> nn.Module:
+        return self.network[1]
 
     # ------------------------------------------------------------------------------------- training
 
@@ -135,7 +141,7 @@ class DeepAutoencoder(Model, HasEncoder, HasFigures):
 
     @torch.no_grad()
     def figures(self, batch: Batch, *, generator: Generator) -> Iterator[Figure]:
-        if self.encoder[-1].out_features == 2:  # type: ignore[union-attr]
+        if self.code == 2:
             caption = "The codes of test data, which are two numbers each."
             yield Figure("codes", caption, Plane(self.encode(batch.x)[None]))
         if not self.spec.is_image:
@@ -151,14 +157,13 @@ class DeepAutoencoder(Model, HasEncoder, HasFigures):
         )
 
     def _reconstructions(self, x: Tensor) -> Figure:
-        numbers = self.encoder[-1].out_features  # type: ignore[union-attr]
         rows, between = [x, self.decode(self.encode(x))], ""
         if len(self.stack):
             rows.insert(1, self._before(x))
             between = " before the fine-tuning and, last, after it"
         return Figure(
             "reconstructions",
-            f"Test data, and below each what comes back from its code of {numbers} numbers{between}.",
+            f"Test data, and below each what comes back from its code of {self.code} numbers{between}.",
             Images(torch.stack(rows)),
         )
 

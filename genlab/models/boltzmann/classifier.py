@@ -154,11 +154,11 @@ class StackClassifier(Model, Classifies, HasFigures):
 
     def _fine_tuning(self, weights: Tensor, most: int = 16) -> Figure:
         """weights: (H, D) of the first layer."""
-        before = self.stack[0].weight
+        before: Tensor = self.stack[0].weight  # type: ignore[assignment]
         chosen = before.norm(dim=1).argsort(descending=True)[:most]
-        pair = torch.stack([before[chosen], weights[chosen]])  # type: ignore[index]
+        pair = torch.stack([before[chosen], weights[chosen]])
         scale = pair.abs().amax(2, keepdim=True).clamp(min=1e-12)
-        change = float((weights - before).norm() / before.norm())  # type: ignore[operator]
+        change = float((weights - before).norm() / before.norm())
         return Figure(
             "fine-tuning",
             f"Weights of {len(chosen)} units of the first layer as they were learned without labels, "

@@ -74,10 +74,9 @@ class RBM(GenerativeModel, HasEnergy, HasEncoder, Classifies, Completes, HasFigu
         temperatures: int = 1000,
     ) -> None:
         super().__init__(spec)
-        if hidden < 1 or temperatures < 1:
-            raise UsageError(
-                f"model.hidden={hidden} and model.temperatures={temperatures} must be at least 1"
-            )
+        for name, count in {"hidden": hidden, "temperatures": temperatures}.items():
+            if count < 1:
+                raise UsageError(f"model.{name}={count} must be at least 1")
         if units not in HIDDEN:
             raise UsageError(f"model.units={units}: expected {', '.join(HIDDEN)}")
         self.inputs = inputs_for(spec)

@@ -21,7 +21,7 @@ def drawn(**options: object) -> dict[str, torch.Tensor]:
     found = {}
     for figure in model.figures(batch, generator=torch.Generator().manual_seed(0)):
         assert isinstance(figure.content, Images)
-        assert 0 <= figure.content.pixels.min()
+        assert figure.content.pixels.min() >= 0
         assert figure.content.pixels.max() <= 1
         found[figure.name] = figure.content.pixels
     found["x"] = batch.x
