@@ -29,7 +29,7 @@ def filters(weight: Tensor, shape: tuple[int, ...], name: str, caption: str) -> 
 
 
 def spaced(states: Iterator[Tensor], total: int) -> Tensor:
-    """(FRAMES, n, D) of ``total`` states, all of them if they are fewer, evenly spaced and with the last."""
+    """(FRAMES, n, D) of ``total`` states, spread evenly, with the last one; fewer if there are fewer."""
     wanted = set(torch.linspace(0, total - 1, FRAMES).round().long().tolist())
     return torch.stack([v for step, v in enumerate(states) if step in wanted])
 
