@@ -23,7 +23,7 @@ from torch import Tensor
 
 from genlab.contracts import Stage, UsageError
 from genlab.runs import RunDirectory, atomic, file_digest, write_text
-from genlab.training.curves import EVERY, NonFinite, kept, of
+from genlab.training.curves import EVERY, NonFinite, kept, of, of_every_rank
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -162,7 +162,8 @@ class Checkpoints(Callback):
 
     def on_save_checkpoint(self, trainer: Trainer, module: Any, checkpoint: dict[str, Any]) -> None:
         checkpoint["genlab"] = {"stage": self.stage.name, "world_size": trainer.world_size}
-        checkpoint["rank_state"] = _of_every_rank(trainer, module.rank_state())
+        own = {name: value.detach().cpu().clone() for name, value in module.rank_state().items()}
+        checkpoint["rank_state"] = of_every_rank(trainer, own)
 
     def on_load_checkpoint(self, trainer: Trainer, module: Any, checkpoint: dict[str, Any]) -> None:
         self._states = checkpoint["rank_state"]
@@ -223,13 +224,3 @@ class Checkpoints(Callback):
             )
         trainer.save_checkpoint(self.run.checkpoint(self.stage.name, which))
         self._saved = time.monotonic()
-
-
-def _of_every_rank(trainer: Trainer, state: dict[str, Tensor]) -> list[dict[str, Tensor]]:
-    """What each rank owns, in the order of ranks; every rank must take part."""
-    own = {name: value.detach().cpu().clone() for name, value in state.items()}
-    states: list[Any] = [own]
-    if trainer.world_size > 1:
-        states = [None] * trainer.world_size
-        torch.distributed.all_gather_object(states, own)
-    return states

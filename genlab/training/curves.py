@@ -40,9 +40,8 @@ class Curves(Callback):
         self.run, self.stage, self.title = run, stage, title
         self._losses: list[Tensor] = []
         self._rows: list[list[Any]] = []
-        self._before = rows_before(
-            run.curves, stage.name, -1
-        )  # of a solved stage, which has no steps
+        # Of a stage with steps, on_train_start says which rows it goes on from.
+        self._before = rows_before(run.curves, stage.name, -1)
         self._note = ""
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
@@ -102,7 +101,7 @@ class Curves(Callback):
             return
         first = int(bad[0]) if len(bad) else len(losses)
         value = float(losses[first]) if len(bad) else 0.0
-        first, value = min(_of_every_rank(trainer, (first, value)))
+        first, value = min(of_every_rank(trainer, (first, value)))
         at = trainer.global_step - len(losses) + first + 1
         raise NonFinite(
             f"the loss{of(self.stage)} is {value} at step {at} of stage {self.stage.name!r}",
@@ -116,7 +115,8 @@ class Curves(Callback):
         )
 
 
-def _of_every_rank(trainer: Trainer, own: Any) -> list[Any]:
+def of_every_rank(trainer: Trainer, own: Any) -> list[Any]:
+    """What each process has, in the order of ranks; every process must take part."""
     found = [own]
     if trainer.world_size > 1:
         found = [None] * trainer.world_size

@@ -32,12 +32,9 @@ def mixtures(spec: DataSpec):
 
 MODELS = {
     "chow_liu": ChowLiu,
+    "dbn": partial(DBN, hidden=(8, 6), temperatures=30),
     "deep autoencoder": partial(DeepAutoencoder, hidden=(12, 3), sweeps=5),
     "deep autoencoder, modern": partial(DeepAutoencoder, hidden=(12, 3), start="modern"),
-    "dbn": partial(DBN, hidden=(8, 6), temperatures=100),
-    "dbn, three layers, fine-tuned": partial(
-        DBN, hidden=(6, 6, 6), up_down=True, gibbs=(1, 2), temperatures=100
-    ),
     "diffusion": partial(Diffusion, denoiser=partial(Denoiser, network=SMALL), steps=20),
     "gmmn": partial(gmmn, hidden=(32, 32)),
     "gmmn_ae": partial(gmmn_ae, hidden=(32, 32), encoder=(24, 6), dropout=(0.0, 0.1)),
@@ -76,5 +73,5 @@ def test_conforms_on_labelled_bits(build):
 def test_stacks_with_labels_conform(support):
     levels = 3 if support is Support.LEVELS else None
     spec = DataSpec("conformance", "with labels", (1, 2, 2), support, levels, classes=3)
-    build = partial(DBN, hidden=(8, 6), labels=True, up_down=True, temperatures=100)
+    build = partial(DBN, hidden=(6, 6, 6), labels=True, up_down=True, gibbs=(1, 2), temperatures=30)
     assert_conforms(build, spec=spec, train_steps=300)

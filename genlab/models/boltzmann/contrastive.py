@@ -120,16 +120,18 @@ def _require_sane(
 ) -> None:
     if sampler not in SAMPLERS:
         raise UsageError(f"learning.sampler={sampler}: expected {', '.join(SAMPLERS)}")
-    if steps < 1 or (chains is not None and chains < 1):
-        raise UsageError(f"learning.steps={steps} and learning.chains={chains} must be at least 1")
+    for name, count in {"steps": steps, "chains": chains}.items():
+        if count is not None and count < 1:
+            raise UsageError(f"learning.{name}={count} must be at least 1")
     if chains is not None and issubclass(SAMPLERS[sampler], FromData):
         raise UsageError(
             f"learning.chains: {sampler} starts at the data, one chain each; leave it out"
         )
     if not 0 < drift <= 1:
         raise UsageError(f"learning.drift={drift} must be in (0, 1]")
-    if weight_decay < 0 or sparsity_cost < 0:
-        raise UsageError("learning.weight_decay and learning.sparsity_cost must be at least 0")
+    for name, cost in {"weight_decay": weight_decay, "sparsity_cost": sparsity_cost}.items():
+        if cost < 0:
+            raise UsageError(f"learning.{name}={cost} must be at least 0")
     if sparsity is not None and not 0 < sparsity < 1:
         raise UsageError(f"learning.sparsity={sparsity} must be in (0, 1)")
     if sparsity is not None and not machine.hidden_units.binary:

@@ -47,14 +47,14 @@ from genlab.contracts import (
 from genlab.models.boltzmann.contrastive import Contrastive
 from genlab.models.boltzmann.directed import Layer, descend, rise, tied
 from genlab.models.boltzmann.energy import RestrictedBoltzmann
-from genlab.models.boltzmann.pictures import filters, spaced
+from genlab.models.boltzmann.pictures import classes, filters, reconstructions, spaced
 from genlab.models.boltzmann.rbm import RBM
 from genlab.models.boltzmann.tie import can_tie, tie
 from genlab.models.boltzmann.updown import UpDown
 from genlab.nn.precision import full_precision
 
 FROM_DATA = partial(Contrastive, sampler="cd")
-EACH_LABEL = 10  # samples in a row of a figure
+EACH_LABEL = 8  # samples in a row of a figure
 
 
 class DBN(GenerativeModel, HasEnergy, HasEncoder, Classifies, HasFigures):
@@ -280,15 +280,21 @@ class DBN(GenerativeModel, HasEnergy, HasEncoder, Classifies, HasFigures):
 
     # -------------------------------------------------------------------------------------- figures
 
+    @torch.no_grad()
     def figures(self, batch: Batch, *, generator: Generator) -> Iterator[Figure]:
         if not self.spec.is_image:
             return
         yield from self._fields()
+        if self.spec.support is Support.REAL:
+            return  # no picture shows numbers without bounds
+        x = batch.x[:8]
+        yield reconstructions(x, self.decode(self.encode(x)))
         yield self._walk(generator)
         if self.classifies:
-            yield self._by_label(generator)
+            label = torch.arange(self.spec.classes, device=x.device).repeat_interleave(EACH_LABEL)
+            draws = self.sample(len(label), label=label, generator=generator)
+            yield classes(draws, self.spec.classes)
 
-    @torch.no_grad()
     def _fields(self) -> Iterator[Figure]:
         """The weights of each layer, projected down to the pixels."""
         weights = [layer.down.weight.T for layer in self.layers()]
@@ -298,7 +304,6 @@ class DBN(GenerativeModel, HasEnergy, HasEncoder, Classifies, HasFigures):
             field = weight @ field
             yield filters(field, self.spec.shape, f"filters-{number}", _about_fields(number))
 
-    @torch.no_grad()
     def _walk(self, generator: Generator) -> Figure:
         total = self.top.temperatures + -(-self.top.temperatures // 10)
         states = spaced(self.top.chain(8, None, generator), total)
@@ -309,19 +314,6 @@ class DBN(GenerativeModel, HasEnergy, HasEncoder, Classifies, HasFigures):
             "units: the expected image given its hidden units.",
             Images(torch.stack(seen, dim=1)),
             animated=True,
-        )
-
-    @torch.no_grad()
-    def _by_label(self, generator: Generator) -> Figure:
-        classes = self.spec.classes
-        label = torch.arange(classes, device=self.top.machine.base.device)
-        x = self.sample(
-            classes * EACH_LABEL, label=label.repeat_interleave(EACH_LABEL), generator=generator
-        )
-        return Figure(
-            "labels",
-            "Samples with the label unit of the top machine held fixed: a row for each label.",
-            Images(x.unflatten(0, (classes, EACH_LABEL))),
         )
 
 

@@ -34,7 +34,13 @@ from genlab.models.boltzmann.energy import RestrictedBoltzmann
 from genlab.models.boltzmann.inputs import inputs_for
 from genlab.models.boltzmann.labels import attach, log_joint, with_labels
 from genlab.models.boltzmann.path import BaseRatePath
-from genlab.models.boltzmann.pictures import filters, spaced
+from genlab.models.boltzmann.pictures import (
+    classes,
+    completions,
+    filters,
+    reconstructions,
+    spaced,
+)
 from genlab.models.boltzmann.units import Bernoulli, Gaussian, Rectified, Units
 from genlab.nn.precision import full_precision
 
@@ -68,10 +74,9 @@ class RBM(GenerativeModel, HasEnergy, HasEncoder, Classifies, Completes, HasFigu
         temperatures: int = 1000,
     ) -> None:
         super().__init__(spec)
-        if hidden < 1 or temperatures < 1:
-            raise UsageError(
-                f"model.hidden={hidden} and model.temperatures={temperatures} must be at least 1"
-            )
+        for name, count in {"hidden": hidden, "temperatures": temperatures}.items():
+            if count < 1:
+                raise UsageError(f"model.{name}={count} must be at least 1")
         if units not in HIDDEN:
             raise UsageError(f"model.units={units}: expected {', '.join(HIDDEN)}")
         self.inputs = inputs_for(spec)
@@ -235,18 +240,31 @@ class RBM(GenerativeModel, HasEnergy, HasEncoder, Classifies, Completes, HasFigu
     def figures(self, batch: Batch, *, generator: Generator) -> Iterator[Figure]:
         if not self.spec.is_image:
             return
-        shape = self.spec.shape
         yield filters(
             self.machine.weight[:, : self.spec.size],
-            shape,
+            self.spec.shape,
             "filters",
             "The weights of hidden units to the pixels: white excites, black inhibits. "
             "The strongest come first.",
         )
+        if self.spec.support is Support.REAL:
+            return
+        x = batch.x[:8]
+        yield reconstructions(x, self.decode(self.encode(x)))
+        yield self._on_the_way(generator)
+        mask = torch.zeros_like(x, dtype=torch.bool)
+        mask[..., : x.shape[-2] // 2, :] = True
+        yield completions(x, mask, self.complete(Observed(x, mask), 6, generator=generator))
+        if self.classes:
+            label = torch.arange(self.classes, device=x.device).repeat_interleave(8)
+            draws = self.sample(len(label), label=label, generator=generator)
+            yield classes(draws, self.classes)
+
+    def _on_the_way(self, generator: Generator) -> Figure:
         total = self.temperatures + -(-self.temperatures // 10)
         states = spaced(self.chain(8, None, generator), total)
         means = [self.mean_given(v) for v in states]
-        yield Figure(
+        return Figure(
             "chain",
             f"Eight Gibbs chains of {total} transitions, annealed from independent pixels to the "
             "machine: the expected image given the hidden units.",
@@ -254,6 +272,7 @@ class RBM(GenerativeModel, HasEnergy, HasEncoder, Classifies, Completes, HasFigu
             animated=True,
         )
 
+    @torch.no_grad()
     def mean_given(self, v: Tensor) -> Tensor:
         """(n, *shape) E[x | E[h | v]]."""
         plain = self.machine.couplings()

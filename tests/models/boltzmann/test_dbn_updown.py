@@ -94,6 +94,20 @@ def test_gradients_of_wake_and_sleep_are_the_delta_rule():
     assert layer.down_weight.grad is None
 
 
+def test_recognition_learns_from_what_falls_from_the_ends_of_the_chains():
+    """Generation that is certain makes the sleep phase the same in each draw."""
+    model = random_dbn(SIZE, (4, 3), up_down=True).requires_grad_(True)
+    layer, fantasy = model.up_down.untied[0], torch.tensor([[1.0, 0, 1, 1]] * 5).double()
+    certain = torch.tensor([1.0, 1, 0, 0, 1, 0]).double()
+    layer.down_weight.data.zero_()
+    layer.down_bias.data = 1000 * (certain - 0.5)
+    model.up_down.learner.step = lambda v: (torch.zeros(()), fantasy)
+    model.up_down.loss(table(SIZE)[:10], lambda h: h, 0.0).backward()
+    wrong = fantasy[0] - (layer.up_weight @ certain + layer.up_bias).sigmoid()
+    assert torch.allclose(layer.up_weight.grad, -torch.outer(wrong, certain))
+    assert torch.allclose(layer.up_bias.grad, -wrong)
+
+
 @pytest.mark.parametrize("labels", [False, True])
 def test_likelihood_and_bound_rise(labels):
     model, batch = pretrained(labels=labels), skewed(5000)

@@ -25,6 +25,7 @@ from genlab.runs import RunDirectory
 from genlab.testing.statistics import g_test
 from genlab.training import TrainerSettings, fit
 from genlab.training.checkpoints import load_checkpoint
+from genlab.training.curves import NonFinite
 from tests.models.boltzmann.grids import all_bits, codes
 from tests.training.small import Bits
 
@@ -163,7 +164,7 @@ def test_unbounded_hidden_units_need_bits(units, spec):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"hidden": 0}, "model.hidden=0 .* must be at least 1"),
+        ({"hidden": 0}, "model.hidden=0 must be at least 1"),
         ({"temperatures": 0}, "model.temperatures=0 must be at least 1"),
         ({"units": "softplus"}, "model.units=softplus: expected bernoulli, gaussian, rectified"),
     ],
@@ -271,6 +272,14 @@ def test_its_stage_says_what_the_loss_is():
     (stage,) = RBM(BITS, 7).stages()
     assert (stage.name, stage.lr_schedule) == ("rbm", "linear")
     assert stage.about == "free energy of 5 → 7 units"
+
+
+def test_a_free_energy_that_is_not_finite_says_of_which_machine(tmp_path):
+    model = small()
+    stage = replace(model.stages()[0], optimizer=partial(torch.optim.SGD, lr=1e38))
+    settings = TrainerSettings(accelerator="cpu")
+    with pytest.raises(NonFinite, match=r"free energy of 4 → 3 units.*stage 'rbm'"):
+        fit(model, Bits(batch_size=1), [stage], RunDirectory(tmp_path), settings, seed=0)
 
 
 def test_averaged_weights_are_a_machine(tmp_path):
