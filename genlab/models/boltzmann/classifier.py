@@ -178,6 +178,6 @@ class StackClassifier(Model, Classifies, HasFigures):
             "doubts",
             f"Of {len(x)} test data those whose label the network is most sure of, and below those "
             f"to whose label it gives the least probability: from {float(sure.min()):.1g} upwards; "
-            f"below one half for {wrong}.",
+            f"below one half for {wrong} of them.",
             Images(x[rows]),
         )
