@@ -157,10 +157,10 @@ def test_samples_of_greys_are_as_frequent_as_their_cells():
     model.inputs.centre[:] = torch.tensor([0.4, 0.6])
     model.inputs.log_width[:] = torch.tensor([-1.5, -1.2])
     every = torch.cartesian_prod(torch.arange(4), torch.arange(4))
-    each = model.log_unnormalised(every.double() / 3, 20_000, generator=seeded())
+    each = model.log_unnormalised(every.double() / 3, 4000, generator=seeded())
     p = (each.logsumexp(0) - each.logsumexp(0).logsumexp(0)).exp()
     total = (each - model.log_z()).exp().mean(0).sum()
-    assert float(total) == pytest.approx(1, abs=0.01)
+    assert float(total) == pytest.approx(1, abs=0.02)
     drawn = model.sample(DRAWS, generator=seeded())
     counts = torch.bincount((drawn * 3).round().long() @ torch.tensor([4, 1]), minlength=16)
     assert g_test(counts, p) > 1e-3
