@@ -146,6 +146,8 @@ class DeepAutoencoder(Model, HasEncoder, HasFigures):
             yield Figure("codes", caption, Plane(self.encode(batch.x)[None]))
         if not self.spec.is_image:
             return
+        if self.code == 2:
+            yield self._atlas(self.encode(batch.x))
         yield self._reconstructions(batch.x[:12])
         yield self._interpolations(batch.x[:12])
         yield filters(
@@ -154,6 +156,16 @@ class DeepAutoencoder(Model, HasEncoder, HasFigures):
             "filters",
             "The weights of the encoder's first units to the pixels: white excites, black inhibits. "
             "The strongest come first.",
+        )
+
+    def _atlas(self, z: Tensor, steps: int = 12) -> Figure:
+        """z: (B, 2) codes, which say how much of the plane is shown."""
+        across, up = (torch.linspace(float(a.min()), float(a.max()), steps) for a in z.T)
+        grid = torch.cartesian_prod(up.flip(0), across).flip(1).to(z)
+        return Figure(
+            "atlas",
+            "What the decoder makes of codes all over the plane, in the place where they lie.",
+            Images(self.decode(grid).unflatten(0, (steps, steps))),
         )
 
     def _reconstructions(self, x: Tensor) -> Figure:

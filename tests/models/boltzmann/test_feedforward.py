@@ -169,6 +169,18 @@ def test_depth_goes_round_the_widths(hidden, depth, widths):
     ]
 
 
+@torch.no_grad()
+def test_a_plane_of_codes_is_drawn_where_the_codes_lie():
+    model = DeepAutoencoder(GREYS, (9, 2)).eval()
+    names = {f.name for f in model.figures(seen(GREYS), generator=torch.Generator())}
+    assert names == {"codes", "atlas", "reconstructions", "interpolations", "filters"}
+    pixels = model._atlas(torch.tensor([[-1.0, -2.0], [3.0, 5.0]])).content.pixels  # type: ignore[union-attr]
+    corners = {(0, 0): (-1, 5), (0, -1): (3, 5), (-1, 0): (-1, -2), (-1, -1): (3, -2)}
+    for (row, column), code in corners.items():
+        expected = model.decode(torch.tensor([code]).float())[0]
+        torch.testing.assert_close(pixels[row, column], expected, atol=1e-5, rtol=0)
+
+
 # ---------------------------------------------------------------------------------------- how they learn
 
 
