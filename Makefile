@@ -8,11 +8,13 @@ PIP = $(VENV)/bin/python -m pip install -q --disable-pip-version-check -c constr
 
 .PHONY: demo install test lint
 
-# Trains MADE, diffusion and a deep belief network on the digits inside the package, scores them, writes the gallery.
+# Trains MADE, diffusion, a deep belief network and moment matching on the digits inside the package, scores them,
+# writes the gallery.
 demo: install
 	$(VENV)/bin/genlab train experiment=digits_made folder=demo --resume auto
 	$(VENV)/bin/genlab train experiment=digits_diffusion folder=demo --resume auto
 	$(VENV)/bin/genlab train experiment=digits_dbn folder=demo --resume auto
+	$(VENV)/bin/genlab train experiment=digits_gmmn_ae folder=demo --resume auto
 	$(VENV)/bin/genlab compare demo/*
 	$(VENV)/bin/genlab gallery demo/* -o gallery
 

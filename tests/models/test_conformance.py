@@ -32,7 +32,7 @@ def mixtures(spec: DataSpec):
 
 MODELS = {
     "chow_liu": ChowLiu,
-    "dbn": partial(DBN, hidden=(8, 6), temperatures=30),
+    "dbn": partial(DBN, hidden=(8, 6), transitions=30),
     "deep autoencoder": partial(DeepAutoencoder, hidden=(12, 3), sweeps=5),
     "deep autoencoder, modern": partial(DeepAutoencoder, hidden=(12, 3), start="modern"),
     "diffusion": partial(Diffusion, denoiser=partial(Denoiser, network=SMALL), steps=20),
@@ -44,7 +44,7 @@ MODELS = {
     "made, two layers": partial(MADE, hidden=(32, 24), activation="tanh", order="random", head=few),
     "made, mixture": partial(MADE, hidden=(32,), masks=4, order="random", head=few),
     "pca": partial(PCA, components=1),
-    "rbm": partial(RBM, hidden=8, temperatures=50),
+    "rbm": partial(RBM, hidden=8, transitions=50),
     "stack classifier": partial(StackClassifier, hidden=(12, 6), sweeps=5),
     "stack classifier, modern": partial(StackClassifier, hidden=(12, 6), start="modern"),
 }
@@ -56,9 +56,9 @@ def test_conforms(build):
 
 
 ON_BITS = {
-    "rbm, gaussian hidden units": partial(RBM, hidden=8, units="gaussian", temperatures=50),
-    "rbm, rectified hidden units": partial(RBM, hidden=8, units="rectified", temperatures=50),
-    "rbm, labels": partial(RBM, hidden=8, labels=True, temperatures=50),
+    "rbm, gaussian hidden units": partial(RBM, hidden=8, units="gaussian", transitions=50),
+    "rbm, rectified hidden units": partial(RBM, hidden=8, units="rectified", transitions=50),
+    "rbm, labels": partial(RBM, hidden=8, labels=True, transitions=50),
 }
 
 
@@ -73,5 +73,5 @@ def test_conforms_on_labelled_bits(build):
 def test_stacks_with_labels_conform(support):
     levels = 3 if support is Support.LEVELS else None
     spec = DataSpec("conformance", "with labels", (1, 2, 2), support, levels, classes=3)
-    build = partial(DBN, hidden=(6, 6, 6), labels=True, up_down=True, gibbs=(1, 2), temperatures=30)
+    build = partial(DBN, hidden=(6, 6, 6), labels=True, up_down=True, gibbs=(1, 2), transitions=30)
     assert_conforms(build, spec=spec, train_steps=300)

@@ -11,10 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from genlab.models.boltzmann.path import BaseRatePath
+
+BETAS = (0.0, 0.5, 0.9, 1.0)
+ENDS = (0.0, 500 / 14_500, 4500 / 14_500, 1.0)  # of the first half, where beta reaches each
 
 
 class Known(NamedTuple):
@@ -27,20 +31,23 @@ class Known(NamedTuple):
 def anneal(
     path: BaseRatePath,
     n: int,
-    temperatures: int,
-    settle: int,
+    transitions: int,
     *,
     known: Known | None = None,
     generator: Generator,
 ) -> Iterator[Tensor]:
-    """(n, D) states after each of ``temperatures`` equal steps of beta to 1, and ``settle`` more
-    there.
-    """
+    """(n, D) states after each of ``transitions``: half of them lead to beta = 1, the others stay there."""
     state = path.start(n, generator=generator)
-    for beta in [*torch.linspace(0, 1, temperatures + 1).tolist(), *settle * [1.0]]:
-        if beta:
-            state = path.transition(state, beta, generator=generator)
+    if known is not None:
+        state = path.state(torch.where(known.mask, known.v, state[0]))
+    for beta in _betas(transitions):
+        state = path.transition(state, beta, generator=generator)
         if known is not None:
             state = path.state(torch.where(known.mask, known.v, state[0]))
-        if beta:
-            yield state[0]
+        yield state[0]
+
+
+def _betas(transitions: int) -> list[float]:
+    """Slowest near 1, in the proportions of Salakhutdinov & Murray (2008): it is there that modes part."""
+    share = np.linspace(0, 2, transitions + 1)[1:]
+    return np.interp(share, ENDS, BETAS).tolist()

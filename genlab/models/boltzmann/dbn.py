@@ -65,7 +65,7 @@ class DBN(GenerativeModel, HasEnergy, HasEncoder, Classifies, HasFigures):
     each machine, with its options. tied: begin each machine as the one below upside down, where the sizes
     allow it. up_down: fine-tune all layers together afterwards, in a stage of that name, with ``gibbs``
     steps of the top machine in equal parts of the stage; top_learning teaches the top machine then.
-    temperatures: of the annealed chain in the top machine that draws samples.
+    transitions: of the annealed chain in the top machine that draws samples.
 
     Raises UnsupportedData for labels=True on data without labels, UsageError for sizes that cannot be.
     """
@@ -80,7 +80,7 @@ class DBN(GenerativeModel, HasEnergy, HasEncoder, Classifies, HasFigures):
         up_down: bool = False,
         gibbs: tuple[int, ...] = (3, 6, 10),
         top_learning: Callable[[RestrictedBoltzmann], Contrastive] = FROM_DATA,
-        temperatures: int = 1000,
+        transitions: int = 1000,
     ) -> None:
         super().__init__(spec)
         _require_sane(hidden, up_down, gibbs)
@@ -92,7 +92,7 @@ class DBN(GenerativeModel, HasEnergy, HasEncoder, Classifies, HasFigures):
                 size,
                 labels=labels and below is specs[-1],
                 learning=learning,
-                temperatures=temperatures,
+                transitions=transitions,
             )
             for below, size in zip(specs, hidden, strict=True)
         )
@@ -305,13 +305,12 @@ class DBN(GenerativeModel, HasEnergy, HasEncoder, Classifies, HasFigures):
             yield filters(field, self.spec.shape, f"filters-{number}", _about_fields(number))
 
     def _walk(self, generator: Generator) -> Figure:
-        total = self.top.temperatures + -(-self.top.temperatures // 10)
-        states = spaced(self.top.chain(8, None, generator), total)
+        states = spaced(self.top.chain(8, None, generator), self.top.transitions)
         seen = [self._seen(self.top.mean_given(v)) for v in states]
         return Figure(
             "chain",
-            f"Eight Gibbs chains of {total} transitions in the top machine, annealed from independent "
-            "units: the expected image given its hidden units.",
+            f"Eight Gibbs chains of {self.top.transitions} transitions in the top machine, annealed from "
+            "independent units: the expected image given its hidden units.",
             Images(torch.stack(seen, dim=1)),
             animated=True,
         )

@@ -55,8 +55,8 @@ class RBM(GenerativeModel, HasEnergy, HasEncoder, Classifies, Completes, HasFigu
     """p(v, h) ∝ exp(hᵀWv + bᵀv + cᵀh): bits as they are, grey levels and reals as Gaussian units.
 
     hidden: how many hidden units, of the kind ``units``. labels: model the label beside the datum.
-    learning: contrastive divergence with its options. temperatures: of the annealed Gibbs chain that
-    draws samples, followed by a tenth as many transitions at the end.
+    learning: contrastive divergence with its options. transitions: of the annealed Gibbs chain that draws
+    samples, the second half of them at the machine itself.
 
     Raises UnsupportedData for labels=True on data without labels and for unbounded hidden units over
     grey levels or reals, UsageError for values out of range.
@@ -71,10 +71,10 @@ class RBM(GenerativeModel, HasEnergy, HasEncoder, Classifies, Completes, HasFigu
         units: Literal["bernoulli", "gaussian", "rectified"] = "bernoulli",
         labels: bool = False,
         learning: Callable[[RestrictedBoltzmann], Contrastive] = Contrastive,
-        temperatures: int = 1000,
+        transitions: int = 1000,
     ) -> None:
         super().__init__(spec)
-        for name, count in {"hidden": hidden, "temperatures": temperatures}.items():
+        for name, count in {"hidden": hidden, "transitions": transitions}.items():
             if count < 1:
                 raise UsageError(f"model.{name}={count} must be at least 1")
         if units not in HIDDEN:
@@ -89,7 +89,7 @@ class RBM(GenerativeModel, HasEnergy, HasEncoder, Classifies, Completes, HasFigu
             )
         self.machine = RestrictedBoltzmann(visible, HIDDEN[units](hidden))
         self.learner = learning(self.machine)
-        self.temperatures = temperatures
+        self.transitions = transitions
 
     # ------------------------------------------------------------------------------------- training
 
@@ -213,9 +213,8 @@ class RBM(GenerativeModel, HasEnergy, HasEncoder, Classifies, Completes, HasFigu
 
     def chain(self, n: int, known: Known | None, generator: Generator) -> Iterator[Tensor]:
         """(n, D) states of annealed Gibbs chains, of which samples are the last."""
-        settle = -(-self.temperatures // 10)
         path = self._path(self.machine.base)
-        return anneal(path, n, self.temperatures, settle, known=known, generator=generator)
+        return anneal(path, n, self.transitions, known=known, generator=generator)
 
     def _known_label(self, label: Tensor) -> Known:
         if not self.classes:
@@ -261,13 +260,12 @@ class RBM(GenerativeModel, HasEnergy, HasEncoder, Classifies, Completes, HasFigu
             yield classes(draws, self.classes)
 
     def _on_the_way(self, generator: Generator) -> Figure:
-        total = self.temperatures + -(-self.temperatures // 10)
-        states = spaced(self.chain(8, None, generator), total)
+        states = spaced(self.chain(8, None, generator), self.transitions)
         means = [self.mean_given(v) for v in states]
         return Figure(
             "chain",
-            f"Eight Gibbs chains of {total} transitions, annealed from independent pixels to the "
-            "machine: the expected image given the hidden units.",
+            f"Eight Gibbs chains of {self.transitions} transitions, annealed from independent pixels to "
+            "the machine: the expected image given the hidden units.",
             Images(torch.stack(means, dim=1)),
             animated=True,
         )

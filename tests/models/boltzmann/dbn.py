@@ -32,7 +32,7 @@ def random_dbn(
     size: int, hidden: tuple[int, ...], scale: float = 1.0, seed: int = 0, **options
 ) -> DBN:
     """Of bits, with all parameters from N(0, scale²), float64; recognition apart where it can be."""
-    model = DBN(spec(size), hidden, temperatures=100, **options).double()
+    model = DBN(spec(size), hidden, transitions=100, **options).double()
     generator = torch.Generator().manual_seed(seed)
     for parameter in model.parameters():
         noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)

@@ -104,8 +104,8 @@ def test_one_layer_is_a_restricted_boltzmann_machine():
     torch.manual_seed(0)
     bits = spec(6)
     dbn, rbm = (
-        DBN(bits, (5,), labels=True, temperatures=20),
-        RBM(bits, 5, labels=True, temperatures=20),
+        DBN(bits, (5,), labels=True, transitions=20),
+        RBM(bits, 5, labels=True, transitions=20),
     )
     torch.nn.init.normal_(dbn.top.machine.weight)
     rbm.load_state_dict(dbn.top.state_dict())

@@ -20,9 +20,9 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def labelled(units: str = "bernoulli", temperatures: int = 60, scale: float = 1.0) -> RBM:
+def labelled(units: str = "bernoulli", transitions: int = 60, scale: float = 1.0) -> RBM:
     """With random weights and biases, float64."""
-    model = RBM(BITS, 3, units=units, labels=True, temperatures=temperatures)  # type: ignore[arg-type]
+    model = RBM(BITS, 3, units=units, labels=True, transitions=transitions)  # type: ignore[arg-type]
     drawn = machine_of(model.machine.visible_units, model.machine.hidden_units)
     model.machine.load_state_dict(drawn.state_dict())
     model.machine.weight.data *= scale

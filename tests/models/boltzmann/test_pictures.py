@@ -14,7 +14,7 @@ IMAGE = DataSpec("images", "", (1, 4, 4), Support.BINARY, classes=3)
 def drawn(**options: object) -> dict[str, torch.Tensor]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = RBM(IMAGE, 5, temperatures=40, **options).eval()  # type: ignore[arg-type]
+        model = RBM(IMAGE, 5, transitions=40, **options).eval()  # type: ignore[arg-type]
     batch = Batch(
         (torch.rand(9, 1, 4, 4, generator=torch.Generator().manual_seed(1)) < 0.5).float()
     )

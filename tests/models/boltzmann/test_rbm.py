@@ -39,8 +39,8 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def random_model(units: str = "bernoulli", spec: DataSpec = BITS, temperatures: int = 60) -> RBM:
-    model = RBM(spec, 3, units=units, temperatures=temperatures)  # type: ignore[arg-type]
+def random_model(units: str = "bernoulli", spec: DataSpec = BITS, transitions: int = 60) -> RBM:
+    model = RBM(spec, 3, units=units, transitions=transitions)  # type: ignore[arg-type]
     generator = seeded(7)
     for tensor in [*model.machine.parameters(), model.machine.base]:
         tensor.data = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
@@ -200,7 +200,7 @@ def test_unbounded_hidden_units_need_bits(units, spec):
     ("options", "message"),
     [
         ({"hidden": 0}, "model.hidden=0 must be at least 1"),
-        ({"temperatures": 0}, "model.temperatures=0 must be at least 1"),
+        ({"transitions": 0}, "model.transitions=0 must be at least 1"),
         ({"units": "softplus"}, "model.units=softplus: expected bernoulli, gaussian, rectified"),
     ],
 )
@@ -216,7 +216,7 @@ def small(sampler: str = "pcd", **options: object) -> RBM:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         learning = partial(Contrastive, sampler=sampler, **options)  # type: ignore[arg-type]
-        return RBM(Bits().spec, 3, learning=learning, temperatures=10)  # type: ignore[arg-type]
+        return RBM(Bits().spec, 3, learning=learning, transitions=10)  # type: ignore[arg-type]
 
 
 def trained(folder, model: RBM, callbacks=(), **settings: object) -> dict[str, Tensor]:
