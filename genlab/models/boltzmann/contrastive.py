@@ -87,8 +87,7 @@ class Contrastive:
         if torch.distributed.is_initialized():
             torch.distributed.all_reduce(now)
             now /= torch.distributed.get_world_size()
-        offset = self.machine.hidden_offset.lerp(now, self.drift)
-        self.machine.centre(self.machine.visible_offset, offset)
+        self.machine.centre(hidden_offset=self.machine.hidden_offset.lerp(now, self.drift))
 
     def _penalty(self, v: Tensor) -> Tensor:
         penalty = v.new_zeros(())

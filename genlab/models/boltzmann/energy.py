@@ -62,12 +62,18 @@ class RestrictedBoltzmann(nn.Module):
         return Couplings(self.weight, visible, hidden, self.visible_units, self.hidden_units)
 
     @torch.no_grad()
-    def centre(self, visible_offset: Tensor, hidden_offset: Tensor) -> None:
-        """Move the offsets to μ: (D,) and λ: (H,). The distribution stays what it was."""
-        self.visible += (hidden_offset - self.hidden_offset) @ self.weight
-        self.hidden += self.weight @ (visible_offset - self.visible_offset)
-        self.visible_offset.copy_(visible_offset)
-        self.hidden_offset.copy_(hidden_offset)
+    def centre(
+        self, visible_offset: Tensor | None = None, hidden_offset: Tensor | None = None
+    ) -> None:
+        """Move the offsets to μ: (D,) and λ: (H,); None leaves one where it is. The distribution stays what
+        it was.
+        """
+        if visible_offset is not None:
+            self.hidden += self.weight @ (visible_offset - self.visible_offset)
+            self.visible_offset.copy_(visible_offset)
+        if hidden_offset is not None:
+            self.visible += (hidden_offset - self.hidden_offset) @ self.weight
+            self.hidden_offset.copy_(hidden_offset)
 
     def free_energy(self, v: Tensor) -> Tensor:
         """(n,) F(v) in nats of v: (n, D): p(v) = exp(−F(v)) / Z. Never in less than float32."""
@@ -139,7 +145,7 @@ class _Contrast(torch.autograd.Function):
         if ctx.needs_input_grad[3]:
             along = torch.addmm(visible, h, weight) * (-gradient / len(h))
         return (
-            (left * gradient).T @ right,
+            left.mul_(gradient).T @ right,
             -v_change * gradient,
             -h_change * gradient,
             along,

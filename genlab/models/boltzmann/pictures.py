@@ -9,7 +9,8 @@ from torch import Tensor
 
 from genlab.contracts import Figure, Images
 
-FILTERS = (8, 12)  # rows, columns
+MOST_FILTERS = 96
+WIDTHS = (12, 10, 8)  # filters in a row: the first that leaves no gap
 FRAMES = 32
 
 
@@ -19,30 +20,31 @@ def filters(weight: Tensor, shape: tuple[int, ...], name: str, caption: str) -> 
 
     Those with the largest norm come first.
     """
-    rows, columns = FILTERS
-    order = weight.norm(dim=1).argsort(descending=True)[: rows * columns]
-    chosen = weight[order]
-    chosen = torch.cat([chosen, chosen.new_zeros(rows * columns - len(chosen), chosen.shape[1])])
-    used = -(-len(order) // columns)
-    scale = chosen[: len(order)].abs().flatten().quantile(0.99).clamp(min=1e-12)
-    pixels = (0.5 + 0.5 * chosen / scale).clamp(0, 1).view(rows, columns, *shape)
-    return Figure(name, caption, Images(pixels[:used]))
+    chosen = weight[weight.norm(dim=1).argsort(descending=True)[:MOST_FILTERS]]
+    columns = next((width for width in WIDTHS if len(chosen) % width == 0), WIDTHS[0])
+    scale = chosen.abs().flatten().quantile(0.99).clamp(min=1e-12)
+    missing = chosen.new_zeros(-len(chosen) % columns, chosen.shape[1])
+    pixels = (0.5 + 0.5 * torch.cat([chosen, missing]) / scale).clamp(0, 1)
+    return Figure(name, caption, Images(pixels.view(-1, columns, *shape)))
 
 
 def spaced(states: Iterator[Tensor], total: int) -> Tensor:
-    """(FRAMES, n, D) of ``total`` states, evenly spaced and with the last one."""
+    """(FRAMES, n, D) of ``total`` states, spread evenly, with the last one; fewer if there are fewer."""
     wanted = set(torch.linspace(0, total - 1, FRAMES).round().long().tolist())
     return torch.stack([v for step, v in enumerate(states) if step in wanted])
 
 
 def reconstructions(x: Tensor, means: Tensor) -> Figure:
-    """x and means: (n, *shape) data and their means given the hidden units that they excite."""
+    """x and means: (n, *shape) data and their means given the hidden units that they excite.
+
+    Eight are shown; the error is that of all.
+    """
     error = float((means - x).square().flatten(1).sum(1).mean())
     return Figure(
         "reconstructions",
         "Test data (above) and their means given the hidden units that they excite (below): squared error "
-        f"{error:.1f} an image. A small error says nothing about what else the machine finds likely.",
-        Images(torch.stack([x, means])),
+        f"{error:.1f} an image, over {len(x)}. It says nothing about what else the machine finds likely.",
+        Images(torch.stack([x, means])[:, :8]),
     )
 
 

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from genlab.contracts import UsageError
-from genlab.likelihood.annealing import anneal, schedule
+from genlab.likelihood.annealing import anneal, log_mean_exp, schedule
 from genlab.models.boltzmann import BaseRatePath, RestrictedBoltzmann
 from genlab.models.boltzmann.energy import contrast
-from genlab.models.boltzmann.units import Gaussian, Joint, Rectified, Softmax
+from genlab.models.boltzmann.units import Bernoulli, Gaussian, Joint, Rectified, Softmax
 from genlab.testing.statistics import chi2_sf, g_test
 from tests.models.boltzmann.grids import PAIRS, codes, grid, joint, machine_of, masses
 
@@ -167,6 +167,30 @@ def test_annealing_without_weights_is_exact(pair):
     if machine.hidden_units.binary:
         assert path.log_z0 + float(log_w.mean()) == pytest.approx(machine.log_z(), abs=1e-9)
     assert float(log_w.std()) < 1e-12
+
+
+LARGER = [
+    (Gaussian(12), Bernoulli(10)),
+    (Bernoulli(10), Gaussian(12)),
+    (Bernoulli(9), Rectified(12)),
+]
+
+
+@pytest.mark.parametrize(
+    "pair", LARGER, ids=["gaussian, bits", "bits, gaussian", "bits, rectified"]
+)
+def test_annealing_finds_the_exact_partition_function(pair):
+    """Of machines that are summed over 2^10 or 2^9 states."""
+    machine = machine_of(*pair)
+    machine.weight *= 0.5
+    path = path_of(machine)
+    betas = schedule(((1.0, 1000),))
+    log_w, _ = anneal(path, betas, path.start(100, generator=seeded()), seeded(1))
+    assert path.log_z0 + float(log_mean_exp(log_w)) == pytest.approx(machine.log_z(), abs=0.15)
+    start = path.end(100, generator=seeded(2))
+    assert start is not None
+    back, _ = anneal(path, betas[::-1], start, seeded(3))
+    assert path.log_z0 - float(log_mean_exp(back)) == pytest.approx(machine.log_z(), abs=0.15)
 
 
 # ------------------------------------------------------------------------------------------------ learning

@@ -49,6 +49,13 @@ def test_sums_agree_with_the_joint_distribution(size, hidden):
     assert machine.log_z() == pytest.approx(float(log_f.flatten().logsumexp(0)), abs=1e-10)
 
 
+def test_the_smaller_side_is_summed_over():
+    machine = random_machine(3, 40)
+    expected = -machine.free_energy(table(3))
+    assert machine.log_z() == pytest.approx(float(expected.logsumexp(0)), abs=1e-9)
+    assert machine.draw(5, generator=torch.Generator().manual_seed(0)).shape == (5, 3)
+
+
 def test_log_weights_come_in_the_order_of_codes():
     machine = random_machine(9, 12)
     found = states.log_weights(

@@ -131,6 +131,41 @@ def test_completions_follow_the_conditional(units):
         assert g_test(counts, p[agrees].softmax(0)) > 1e-3
 
 
+def test_completions_of_reals_have_the_moments_of_the_conditional():
+    """Of the second entry given the first, a mixture of Gaussians over all h."""
+    model = random_model(spec=REAL)
+    model.inputs.centre[:] = torch.tensor([3.0, -1.0])
+    model.inputs.log_width[:] = torch.tensor([0.5, -0.5])
+    x = torch.tensor([[4.0, 0.0]], dtype=torch.float64)
+    mask = torch.tensor([[True, False]])
+    drawn = model.complete(Observed(x, mask), 20_000, generator=seeded())[:, 0]
+    assert torch.equal(drawn[:, 0], x[0, 0].expand(20_000))
+    line = torch.arange(-12, 10, 0.01, dtype=torch.float64)
+    (log_p,) = model.log_unnormalised(
+        torch.stack([torch.full_like(line, 4.0), line], 1), generator=seeded()
+    )
+    p = log_p.softmax(0)
+    mean = p @ line
+    spread = (p @ (line - mean).square()).sqrt()
+    assert float(drawn[:, 1].mean()) == pytest.approx(float(mean), abs=4 * float(spread) / 141)
+    assert float(drawn[:, 1].std()) == pytest.approx(float(spread), rel=0.02)
+
+
+def test_samples_of_greys_are_as_frequent_as_their_cells():
+    spec = DataSpec("greys", "4 levels", (2,), Support.LEVELS, 4)
+    model = random_model(spec=spec)
+    model.inputs.centre[:] = torch.tensor([0.4, 0.6])
+    model.inputs.log_width[:] = torch.tensor([-1.5, -1.2])
+    every = torch.cartesian_prod(torch.arange(4), torch.arange(4))
+    each = model.log_unnormalised(every.double() / 3, 4000, generator=seeded())
+    p = (each.logsumexp(0) - each.logsumexp(0).logsumexp(0)).exp()
+    total = (each - model.log_z()).exp().mean(0).sum()
+    assert float(total) == pytest.approx(1, abs=0.02)
+    drawn = model.sample(DRAWS, generator=seeded())
+    counts = torch.bincount((drawn * 3).round().long() @ torch.tensor([4, 1]), minlength=16)
+    assert g_test(counts, p) > 1e-3
+
+
 # ------------------------------------------------------------------------------------------- guarantees
 
 

@@ -138,6 +138,7 @@ def test_natural_parameters_of_data():
     label = torch.eye(3)[[0, 0, 1]]
     assert torch.allclose(Softmax(3).natural(label).softmax(0), torch.tensor([2.5, 1.5, 0.5]) / 4.5)
     assert torch.allclose(Gaussian(2).natural(v), v.mean(0))
+    assert torch.equal(Rectified(2).natural(v), torch.zeros(2))
 
 
 def test_layers_side_by_side_are_their_parts():
