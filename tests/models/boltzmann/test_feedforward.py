@@ -319,7 +319,8 @@ def test_bits_against_greys_unlearn_the_weights():
         teacher.loss(v).backward()
         gradient = machine.weight.grad
         assert gradient is not None
-        pulls[sampler] = float((gradient * machine.weight).sum() / machine.weight.square().sum())
+        weight = machine.weight.detach()
+        pulls[sampler] = float((gradient * weight).sum() / weight.square().sum())
     assert pulls["cd"] > 5 * abs(pulls["reconstruction"])
 
 
@@ -352,6 +353,20 @@ def test_resumed_between_stages_ends_where_an_undisturbed_run_ends(build, tmp_pa
     resumed = run_of(build, tmp_path / "b")
     assert whole["state_dict"].keys() == resumed["state_dict"].keys()
     assert all(torch.equal(v, resumed["state_dict"][k]) for k, v in whole["state_dict"].items())
+
+
+@pytest.mark.parametrize("build", [StackClassifier, DeepAutoencoder])
+def test_chains_of_each_process_are_given_and_taken_back(build):
+    first, second = (
+        build(BITS, (5, 3), learning=partial(Contrastive, sampler="pcd")) for _ in "ab"
+    )
+    for stage in first.stages()[:2]:
+        stage.loss(seen(BITS))
+    chains = first.rank_state()
+    assert [value.shape for value in chains.values()] == [(9, 6), (9, 5)]
+    second.load_rank_state(chains)
+    assert second.rank_state().keys() == chains.keys()
+    assert all(torch.equal(v, chains[k]) for k, v in second.rank_state().items())
 
 
 @pytest.mark.parametrize("build", [BUILDS[0], BUILDS[2]])
