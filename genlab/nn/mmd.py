@@ -320,5 +320,5 @@ def _require_pairs(x: Tensor, y: Tensor, together: bool) -> None:
     if min(len(x), len(y)) * world < 2:
         raise UsageError(
             f"the unbiased MMD² needs at least 2 samples and 2 data, not {len(x) * world} and "
-            f"{len(y) * world}: raise data.batch_size"
+            f"{len(y) * world}: change data.batch_size"
         )

@@ -17,7 +17,7 @@ err high: the two errors can cancel.
 Geoffrey Hinton, Simon Osindero, Yee-Whye Teh: A Fast Learning Algorithm for Deep Belief Nets. Neural
 Computation 2006, https://www.cs.toronto.edu/~hinton/absps/fastnc.pdf. Ruslan Salakhutdinov, Iain Murray:
 On the Quantitative Analysis of Deep Belief Networks. ICML 2008. Murray, Salakhutdinov: Evaluating
-Probabilities under High-Dimensional Latent Variable Models. NeurIPS 2009 (importance estimates).
+Probabilities under High-Dimensional Latent Variable Models. NeurIPS 2008 (importance estimates).
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class DBN(GenerativeModel, HasEnergy, HasEncoder, Classifies, HasFigures):
         """The batch with draws of the hidden units of ``level`` layers in the place of the data."""
         if level == 0:
             return batch
-        with torch.no_grad():
+        with torch.no_grad(), full_precision(batch.x.device):
             v, _ = self.machines[0].inputs(batch.x)
             return batch._replace(x=rise(self.layers()[:level], v)[-1])
 
@@ -237,7 +237,8 @@ class DBN(GenerativeModel, HasEnergy, HasEncoder, Classifies, HasFigures):
         """(B, C) log p(label | x), by the free energies of the top machine with every label, at the means
         that recognition finds for its visible units.
         """
-        return self.top.log_posterior(self._risen_means(x), generator=generator)
+        with full_precision(x.device):
+            return self.top.log_posterior(self._risen_means(x), generator=generator)
 
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:

@@ -76,7 +76,7 @@ class RestrictedBoltzmann(nn.Module):
             self.hidden_offset.copy_(hidden_offset)
 
     def free_energy(self, v: Tensor) -> Tensor:
-        """(n,) F(v) in nats of v: (n, D): p(v) = exp(−F(v)) / Z. Never in less than float32."""
+        """(n,) F(v) in nats of v: (n, D): p(v) = exp(−F(v)) / Z. Without autocast or TF32."""
         with full_precision(v.device):
             return self.couplings().free_energy(v)
 

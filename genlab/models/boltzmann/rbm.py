@@ -165,9 +165,12 @@ class RBM(GenerativeModel, HasEnergy, HasEncoder, Classifies, Completes, HasFigu
 
     @torch.no_grad()
     def log_posterior(self, x: Tensor, *, generator: Generator) -> Tensor:
-        """(B, C) log p(label | x), by the free energies of x with every label."""
+        """(B, C) log p(label | x), by the free energies of x with every label; of grey levels, at the
+        middle of their cells.
+        """
         v = self.inputs.mean(x)
-        return log_joint(self.machine.couplings(), v, self.classes).log_softmax(1)
+        with full_precision(v.device):
+            return log_joint(self.machine.couplings(), v, self.classes).log_softmax(1)
 
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:

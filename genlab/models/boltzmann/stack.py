@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from genlab.contracts import Batch, Stage, UsageError
 from genlab.models.boltzmann.contrastive import Contrastive
 from genlab.models.boltzmann.energy import RestrictedBoltzmann
+from genlab.nn.precision import full_precision
 
 
 class Stack(nn.ModuleList):
@@ -59,11 +60,12 @@ class Stack(nn.ModuleList):
 
     @torch.no_grad()
     def lift(self, v: Tensor, depth: int, *, draw: bool) -> Tensor:
-        """(B, H_depth) the hidden units above ``depth`` machines, of v: (B, D)."""
-        for learner in self.learners[:depth]:
-            plain = learner.machine.couplings()
-            z = plain.activation(v)
-            v = plain.hidden_units.draw(z) if draw else plain.hidden_units.mean(z)
+        """(B, H_depth) the hidden units above ``depth`` machines, of v: (B, D). Without autocast."""
+        with full_precision(v.device):
+            for learner in self.learners[:depth]:
+                plain = learner.machine.couplings()
+                z = plain.activation(v)
+                v = plain.hidden_units.draw(z) if draw else plain.hidden_units.mean(z)
         return v
 
     def _begin(

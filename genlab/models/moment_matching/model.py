@@ -121,7 +121,10 @@ class MomentMatching(GenerativeModel, HasFigures):
         Unlike the loss it has the right expectation whatever the batch, on data that were not trained on:
         so a mean over batches estimates the distance of the distributions, and may fall below zero. Each
         batch meets the same noise at every validation: two of them differ by what was learned.
+        A datum alone, left over at the end of a set, makes no pair and is left out.
         """
+        if len(batch.x) == 1:
+            return {}
         codes = self.codes(self.draw_noise(VALIDATION))
         return {"mmd2": mmd2_of_each(codes, self.codes_of(batch.x), self.mmd.kernel)}
 

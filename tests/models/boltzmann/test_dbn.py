@@ -8,9 +8,10 @@ import math
 import pytest
 import torch
 
-from genlab.contracts import DataSpec, Guarantee, Support, UnsupportedData, UsageError
+from genlab.contracts import Batch, DataSpec, Guarantee, Support, UnsupportedData, UsageError
 from genlab.likelihood import AnnealedImportance, Enumerated
 from genlab.models.boltzmann import DBN, RBM
+from genlab.randomness import scope
 from genlab.testing.statistics import Estimate, g_test
 from tests.models.boltzmann.dbn import (
     CLASSES,
@@ -43,6 +44,16 @@ STACKS = {
     "5-4-3-4": lambda: random_dbn(5, (4, 3, 4)),
     "6-4-5, untied": lambda: random_dbn(6, (4, 5), scale=0.5, up_down=True),
 }
+
+
+def test_posteriors_and_data_of_the_upper_machine_are_as_exact_under_autocast():
+    model = random_dbn(6, (4, 6), labels=True, scale=3.0).float()
+    x, found = table(6).float().repeat(50, 1), []
+    for mixed in (False, True):
+        with scope("autocast"), torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            lifted = model._lifted(1, Batch(x)).x
+            found.append((model.log_posterior(x, generator=noise()), lifted))
+    assert all(torch.equal(full, mixed) for full, mixed in zip(*found, strict=True))
 
 
 @pytest.mark.parametrize("build", STACKS.values(), ids=STACKS.keys())

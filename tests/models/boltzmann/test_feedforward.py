@@ -21,6 +21,7 @@ from genlab.models.boltzmann import (
 )
 from genlab.models.boltzmann.chains import Reconstruction
 from genlab.models.boltzmann.feedforward import adam, linear_maps
+from genlab.randomness import scope
 from genlab.runs import RunDirectory
 from genlab.training import TrainerSettings, fit, load_checkpoint
 
@@ -375,6 +376,18 @@ def test_two_processes_train_every_stage(build, tmp_path):
     last = run_of(build, tmp_path, processes=2)
     assert last["genlab"]["world_size"] == 2
     assert all(v.isfinite().all() for v in last["state_dict"].values())
+
+
+@pytest.mark.parametrize("build", [StackClassifier, DeepAutoencoder])
+def test_machines_learn_in_float32_under_autocast(build):
+    """Their data, the means of the machine below, are as exact as without."""
+    model = build(BITS, (5, 3))
+    for stage in model.stages()[:2]:
+        losses = []
+        for mixed in (False, True):
+            with scope("autocast"), torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+                losses.append(stage.loss(seen(BITS)))
+        assert torch.equal(*losses), stage.name
 
 
 # -------------------------------------------------------------------------------------- bad input

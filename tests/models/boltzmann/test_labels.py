@@ -66,6 +66,16 @@ def test_joint_marginal_and_posterior_are_those_of_the_table(units):
         )  # the same Z normalises both
 
 
+def test_posterior_is_in_float32_under_autocast():
+    """Labels differ by less than half precision leaves of a free energy."""
+    model = labelled(scale=3.0).float()
+    v = data(all_bits(SIZE)).float()
+    expected = model.log_posterior(v, generator=seeded())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = model.log_posterior(v, generator=seeded())
+    assert torch.equal(found, expected)
+
+
 def test_samples_of_a_label_follow_the_conditional():
     model = labelled()
     table = log_table(model)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -24,6 +25,9 @@ from genlab.models.moment_matching import gmmn
 from genlab.models.moment_matching.outputs import Bits, Levels
 from genlab.nn.mmd import EnergyDistance, GaussianKernel, mmd2
 from genlab.randomness import generator, scope
+from genlab.runs import RunDirectory
+from genlab.training import TrainerSettings, fit
+from tests.training.small import Bits as FourBits
 
 BITS = DataSpec("bits", "fixed", (1, 2, 2), Support.BINARY)
 GREYS = DataSpec("greys", "5 levels", (1, 2, 2), Support.LEVELS, levels=5)
@@ -189,6 +193,18 @@ def test_the_validation_values_have_the_unbiased_statistic_as_mean(spec):
     assert each.shape == (30,)
     whole = mmd2(codes, x.flatten(1), model.mmd.kernel, unbiased=True).item()
     assert each.mean().item() == pytest.approx(whole, abs=1e-6)
+
+
+def test_a_datum_left_over_is_not_validated_and_stops_nothing(tmp_path):
+    """64 validation data in batches of 9 leave one."""
+    data = FourBits(batch_size=9)
+    model = gmmn(data.spec, hidden=(4,))
+    stage = replace(model.stages()[0], max_epochs=1)
+    settings = TrainerSettings(accelerator="cpu")
+    judged = fit(model, data, [stage], RunDirectory(tmp_path), settings, seed=0)
+    assert judged is not None
+    assert judged.name == "val/mmd2"
+    assert judged.value is not None
 
 
 @SPECS
