@@ -109,7 +109,11 @@ class DBN(GenerativeModel, HasEnergy, HasEncoder, Classifies, HasFigures):
         """The directed layers, from the data upwards."""
         if self.up_down is not None and self.up_down.begun:
             return self.up_down.layers()
-        return [tied(model.machine.couplings()) for model in self.machines[:-1]]
+        return self._tied(len(self.machines) - 1)
+
+    def _tied(self, depth: int) -> list[Layer]:
+        """The lowest ``depth`` machines as directed layers."""
+        return [tied(model.machine.couplings()) for model in self.machines[:depth]]
 
     # ------------------------------------------------------------------------------------- training
 
@@ -143,12 +147,12 @@ class DBN(GenerativeModel, HasEnergy, HasEncoder, Classifies, HasFigures):
         )
 
     def _lifted(self, level: int, batch: Batch) -> Batch:
-        """The batch with draws of the hidden units of ``level`` layers in the place of the data."""
+        """The batch with draws of the hidden units of ``level`` machines in the place of the data."""
         if level == 0:
             return batch
         with torch.no_grad(), full_precision(batch.x.device):
             v, _ = self.machines[0].inputs(batch.x)
-            return batch._replace(x=rise(self.layers()[:level], v)[-1])
+            return batch._replace(x=rise(self._tied(level), v)[-1])
 
     def _greedy_loss(self, level: int, batch: Batch) -> Tensor:
         return self.machines[level].loss(self._lifted(level, batch))

@@ -10,6 +10,8 @@ At β = 0 this sums to exp(A_v(b_0) + A_h(0)) over all v.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import torch
 from torch import Generator, Tensor
 
@@ -32,9 +34,14 @@ class BaseRatePath(AnnealingPath):
     def __init__(self, machine: Couplings, base: Tensor) -> None:
         self.machine = machine
         self.base = base.to(machine.visible)
-        v, h = machine.visible_units, machine.hidden_units
+
+    @cached_property
+    def log_z0(self) -> float:  # type: ignore[override]
+        """Only when asked for: a float waits for the GPU, and training asks for none."""
+        v, h = self.machine.visible_units, self.machine.hidden_units
         none = torch.zeros(1, h.size, dtype=torch.float64)
-        self.log_z0 = float(v.log_partition(base.double()[None])) + float(h.log_partition(none))
+        base = self.base.double()[None]
+        return float(v.log_partition(base)) + float(h.log_partition(none))
 
     def start(self, n: int, *, generator: Generator) -> State:
         return self.state(self.machine.visible_units.draw(self.base.repeat(n, 1), generator))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from genlab.models.boltzmann import BaseRatePath, Bernoulli
+from genlab.models.boltzmann import BaseRatePath, Bernoulli, RestrictedBoltzmann
+from genlab.models.boltzmann.chains import SAMPLERS
 from genlab.testing.statistics import chi2_sf, g_test
 from tests.models.boltzmann.rbm import random_machine
 from tests.models.boltzmann.test_energy import codes, table
@@ -77,3 +78,13 @@ def test_path_keeps_the_machine_as_it_was():
 def test_base_rates_count_half_a_datum_more_of_each_value():
     x = torch.tensor([[1.0, 0.0, 1.0], [1.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
     assert torch.allclose(Bernoulli(3).natural(x).sigmoid(), torch.tensor([3.5, 0.5, 1.5]) / 4)
+
+
+def test_training_never_waits_for_a_number():
+    """No negative phase turns a tensor into a float, for which a GPU would have to be waited for."""
+    with torch.device("meta"):
+        machine, v = RestrictedBoltzmann(5, 3), torch.zeros(4, 5)
+    plain = machine.couplings()
+    for sampler in SAMPLERS.values():
+        fantasy = sampler(2, None).negative(plain, v, plain.activation(v), machine.base)
+        assert fantasy.device.type == "meta"
