@@ -5,7 +5,7 @@ ones: v = (x − m) / σ with m the mean of the data and σ learned, entry by en
 cell of the line, [k, k + 1) / L, the outermost cells open to infinity; its probability is the integral
 of the density of v over the cell, estimated without bias by a draw from a Gaussian cut off at the
 cell's ends (Ho, Chen, Srinivas, Duan, Abbeel: Flow++, 2019, https://arxiv.org/abs/1902.00275, section
-3.1).
+3.1). Its tails of 1e-12 are never drawn: what the density of v has there is missing, so that errs low.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from genlab.models.boltzmann import BaseRatePath, Bernoulli
+from genlab.models.boltzmann import BaseRatePath, Bernoulli, RestrictedBoltzmann
+from genlab.models.boltzmann.chains import SAMPLERS
 from genlab.testing.statistics import chi2_sf, g_test
 from tests.models.boltzmann.rbm import random_machine
 from tests.models.boltzmann.test_energy import codes, table
