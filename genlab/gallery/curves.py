@@ -104,7 +104,7 @@ def _chart(series: dict[str, list[Point]]) -> Chart:
     lines = tuple(
         Line(
             name,
-            " ".join(f"{x(step):.1f},{axis.at(value):.1f}" for step, value in _thinned(line)),
+            _points([(x(step), axis.at(value)) for step, value in _thinned(line)]),
             style,
             f"{line[-1][1]:.4g}",
         )
@@ -119,6 +119,18 @@ def _chart(series: dict[str, list[Point]]) -> Chart:
         y_ticks=axis.ticks,
         note=_note(above, axis),
     )
+
+
+def _points(places: list[Point]) -> str:
+    """For an SVG polyline; a place alone becomes a short dash, since a line of one point is not drawn.
+
+    >>> _points([(58.0, 10.0)])
+    '56.0,10.0 60.0,10.0'
+    """
+    if len(places) == 1:
+        ((x, y),) = places
+        places = [(x - 2, y), (x + 2, y)]
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
 
 
 def _note(above: int, axis: Axis) -> str:
@@ -175,11 +187,14 @@ def labels(values: Sequence[float]) -> list[str]:
 
     >>> labels([-250.0, 0.0]), labels([-0.0005, 0.0]), labels([1e6, 2e6])
     (['-250', '0'], ['-5e-4', '0'], ['1e6', '2e6'])
+    >>> labels([27.0405, 27.041])  # three digits would not tell them apart
+    ['27.0405', '27.041']
     """
     plain = [f"{value:g}" for value in values]
     if all(len(label) <= 6 and "e" not in label for label in plain):
         return plain
-    return [_power(value) for value in values]
+    powers = [_power(value) for value in values]
+    return powers if len(set(powers)) == len(powers) else [f"{value:.10g}" for value in values]
 
 
 def _power(value: float) -> str:

@@ -221,7 +221,7 @@ class RBM(GenerativeModel, HasEnergy, HasEncoder, Classifies, Completes, HasFigu
 
     def _known_label(self, label: Tensor) -> Known:
         if not self.classes:
-            raise UsageError("this RBM has no label units: train it with model.labels=true")
+            raise UsageError("this model has no label units: train it with model.labels=true")
         v = attach(self.machine.base.new_zeros(len(label), self.spec.size), label, self.classes)
         mask = torch.zeros_like(v, dtype=torch.bool)
         mask[:, self.spec.size :] = True

@@ -17,6 +17,7 @@ from genlab.contracts import (
     HasEncoder,
     Stage,
     Support,
+    UnsupportedData,
     UsageError,
 )
 from genlab.models.moment_matching import pictures
@@ -190,6 +191,8 @@ def gmmn_ae(
     None is a sum of Gaussians of variances 0.25 … 8. The others are those of ``gmmn``.
     Raises UsageError for options out of range, UnsupportedData for REAL data.
     """
+    if spec.support is Support.REAL:
+        raise UnsupportedData(f"GMMN+AE takes BINARY or LEVELS data; {spec.name} is REAL")
     made = BernoulliGMMNAutoencoder if spec.support is Support.BINARY else GMMNAutoencoder
     return made(spec, noise, hidden, encoder, dropout, kernel, unbiased, root)
 

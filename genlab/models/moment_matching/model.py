@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
@@ -128,10 +129,28 @@ class MomentMatching(GenerativeModel, HasFigures):
         codes = self.codes(self.draw_noise(VALIDATION))
         return {"mmd2": mmd2_of_each(codes, self.codes_of(batch.x), self.mmd.kernel)}
 
+    def on_fit_start(self) -> None:
+        """Refuse batches of a single datum before any stage is trained, also the last of an epoch."""
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        world = self.trainer.world_size
+        require_pairs(len(data.dataset("val")), world, data.batch_size, "validation")
+        if self.mmd.unbiased and world == 1:  # several processes match their data together
+            require_pairs(len(data.dataset("train")), world, data.batch_size, "training")
+
     # --------------------------------------------------------------------------------------- figures
 
     def figures(self, batch: Batch, *, generator: Generator) -> Iterator[Figure]:
         yield from pictures.of_noise(self, generator)
+
+
+def require_pairs(n: int, world: int, batch_size: int, split: str) -> None:
+    """Raise UsageError where a batch of n data, shared among processes, holds one datum."""
+    own = [len(range(rank, n, world)) for rank in range(world)]
+    if any(rows and (batch_size == 1 or rows % batch_size == 1) for rows in own):
+        raise UsageError(
+            f"data.batch_size={batch_size} makes a batch of 1 of the {n} {split} data, and the unbiased "
+            "MMD² needs at least 2 in each: choose another data.batch_size"
+        )
 
 
 class _DataSpace(MomentMatching):

@@ -187,7 +187,7 @@ def test_figures():
 
 
 def test_refuses_reals():
-    with pytest.raises(UnsupportedData, match="takes LEVELS data; plane is REAL"):
+    with pytest.raises(UnsupportedData, match="takes BINARY or LEVELS data; plane is REAL"):
         gmmn_ae(PLANE)
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import genlab
 from genlab.contracts import (
     Batch,
     DataSpec,
@@ -22,6 +23,7 @@ from genlab.contracts import (
 )
 from genlab.likelihood import ImportanceWeighted
 from genlab.models.moment_matching import gmmn
+from genlab.models.moment_matching.model import require_pairs
 from genlab.models.moment_matching.outputs import Bits, Levels
 from genlab.nn.mmd import EnergyDistance, GaussianKernel, mmd2
 from genlab.randomness import generator, scope
@@ -253,3 +255,30 @@ def test_labels_are_refused():
         model.sample(2, label=label, generator=generator("a"))
     with pytest.raises(UsageError, match="leave label out"):
         model.log_weights(torch.zeros(2, 1, 2, 2), 3, label=label, generator=generator("a"))
+
+
+@pytest.mark.parametrize(
+    ("n", "world", "batch_size"),
+    [
+        (200, 1, 199),
+        (200, 1, 1),
+        (202, 2, 50),  # 101 each
+        (201, 2, 100),  # 101 and 100
+        (201, 2, 33),  # 100 = 3 × 33 + 1 for the second process
+    ],
+)
+def test_a_batch_of_one_is_seen_before_training(n, world, batch_size):
+    with pytest.raises(UsageError, match=f"batch_size={batch_size} .* 1 of the {n} validation"):
+        require_pairs(n, world, batch_size, "validation")
+
+
+@pytest.mark.parametrize(("n", "world", "batch_size"), [(200, 1, 100), (200, 1, 198), (200, 2, 50)])
+def test_batches_of_two_or_more_are_taken(n, world, batch_size):
+    require_pairs(n, world, batch_size, "validation")
+
+
+def test_a_batch_of_one_is_refused_before_the_first_stage(tmp_path):
+    words = ["model=gmmn_ae", "data=digits", "data.batch_size=433", "gallery=false", "evaluate=[]"]
+    with pytest.raises(UsageError, match="433 makes a batch of 1 of the 1300 training data"):
+        genlab.train(*words, "model.unbiased=true", f"folder={tmp_path}")
+    assert not list(tmp_path.glob("*/checkpoints/*/last.ckpt"))
