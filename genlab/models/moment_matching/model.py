@@ -130,10 +130,11 @@ class MomentMatching(GenerativeModel, HasFigures):
         return {"mmd2": mmd2_of_each(codes, self.codes_of(batch.x), self.mmd.kernel)}
 
     def on_fit_start(self) -> None:
-        """Refuse batches of a single datum before any stage is trained, also the last of an epoch."""
+        """Refuse batches of one datum, all of validation or any of training, before a stage is trained."""
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         world = self.trainer.world_size
-        require_pairs(len(data.dataset("val")), world, data.batch_size, "validation")
+        if data.batch_size == 1:
+            require_pairs(len(data.dataset("val")), world, data.batch_size, "validation")
         if self.mmd.unbiased and world == 1:  # several processes match their data together
             require_pairs(len(data.dataset("train")), world, data.batch_size, "training")
 
