@@ -69,6 +69,11 @@ class DataSpec:
     def is_image(self) -> bool:
         return len(self.shape) == 3
 
+    @property
+    def is_picture(self) -> bool:
+        """Whether a datum can be shown as it is: an image of 1 or 3 channels with values in [0, 1]."""
+        return self.is_image and self.shape[0] in (1, 3) and self.levels is not None
+
     def contains(self, x: Tensor) -> bool:
         """Whether every row of x: (B, *shape) lies inside the support."""
         if tuple(x.shape[1:]) != self.shape or not bool(torch.isfinite(x).all()):

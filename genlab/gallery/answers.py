@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from genlab.gallery.reading import of_runs
 from genlab.gallery.scores import model_name
 from genlab.runs import RunDirectory
 
@@ -170,15 +171,9 @@ def compare(paths: Iterable[Path], split: str | None = "test") -> tuple[list[Gro
     split: None for every split. Raises UsageError where a path is no run directory.
     """
     groups: dict[tuple[Any, ...], Group] = {}
-    problems = []
-    for path in paths:
-        run = RunDirectory(path)
-        record = run.read()
-        found, unreadable = read_answers(run)
-        problems += [f"{path.name}: {problem}" for problem in unreadable]
-        for answers in found:
-            if split in (None, answers["data"]["split"]):
-                _group(groups, answers).rows.append(_row(run, record, answers))
+    found, problems = of_runs(paths, split, read_answers)
+    for run, record, answers in found:
+        _group(groups, answers).rows.append(_row(run, record, answers))
     for group in groups.values():
         group.rows.sort(key=lambda row: _rank(row, group))
     return [groups[key] for key in sorted(groups, key=str)], problems

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from genlab.gallery.answers import is_answers
+from genlab.gallery.reading import of_runs
 from genlab.runs import RunDirectory
 
 # A value's title where it is not "<metric> <key>"; arrows say which way is better.
@@ -140,15 +141,9 @@ def compare(paths: Iterable[Path], split: str | None = "test") -> tuple[list[Sec
     split: None for every split. Raises UsageError where a path is no run directory.
     """
     sections: dict[tuple[Any, ...], Section] = {}
-    problems = []
-    for path in paths:
-        run = RunDirectory(path)
-        run.read()
-        found, unreadable = read_quality(run)
-        problems += [f"{path.name}: {problem}" for problem in unreadable]
-        for quality in found:
-            if split in (None, quality["data"]["split"]):
-                _section(sections, quality).add(path.resolve().name, quality)
+    found, problems = of_runs(paths, split, read_quality)
+    for run, _, quality in found:
+        _section(sections, quality).add(run.path.resolve().name, quality)
     return [sections[key] for key in sorted(sections, key=str)], problems
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from genlab.gallery.reading import of_runs
 from genlab.gallery.words import GUARANTEES, TRUST, interval, references
 from genlab.runs import RunDirectory
 
@@ -125,15 +126,9 @@ def compare(paths: Iterable[Path], split: str | None = "test") -> tuple[list[Gro
     split: None for every split. Raises UsageError where a path is no run directory.
     """
     groups: dict[tuple[Any, ...], Group] = {}
-    problems = []
-    for path in paths:
-        run = RunDirectory(path)
-        record = run.read()
-        scores, unreadable = read_scores(run)
-        problems += [f"{run.path.name}: {problem}" for problem in unreadable]
-        for score in scores:
-            if split in (None, score["data"]["split"]):
-                _add(groups, run, record, score)
+    found, problems = of_runs(paths, split, read_scores)
+    for run, record, score in found:
+        _add(groups, run, record, score)
     for group in groups.values():
         group.rows.sort(key=lambda row: (row.nll is None, row.nll or 0.0, row.run))
     ordered = sorted(groups, key=lambda key: (*key[:3], _trust(key[4]), *map(str, key[3:])))

@@ -91,7 +91,7 @@ class PCA(Model, HasEncoder, HasFigures):
     def figures(self, batch: Batch, *, generator: Generator) -> Iterator[Figure]:
         """Components and reconstructions: as images, or in the plane; else the components as a matrix."""
         spec = self.spec
-        if spec.is_image and spec.shape[0] in (1, 3) and spec.levels is not None:
+        if spec.is_picture:
             yield self._shown_components()
             yield self._shown_reconstructions(batch.x[:12])
         elif spec.shape == (2,):

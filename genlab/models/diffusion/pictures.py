@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Generator, Tensor
 
-from genlab.contracts import Batch, DataSpec, Figure, Images, Plane
+from genlab.contracts import Batch, Figure, Images, Plane
 from genlab.models.diffusion.schedules import alpha, sigma
 
 if TYPE_CHECKING:
@@ -18,15 +18,11 @@ TIMES = (0.1, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
 def figures(model: Diffusion, batch: Batch, generator: Generator) -> Iterator[Figure]:
-    if drawable(model.spec):
+    if model.spec.is_picture:
         yield image_chain(model, generator)
         yield one_step(model, batch.x[:8], generator)
     elif model.spec.shape == (2,):
         yield plane_chain(model, generator)
-
-
-def drawable(spec: DataSpec) -> bool:
-    return spec.is_image and spec.shape[0] in (1, 3) and spec.levels is not None
 
 
 def image_chain(model: Diffusion, generator: Generator, rows: int = 8, columns: int = 12) -> Figure:

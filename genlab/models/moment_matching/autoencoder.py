@@ -67,13 +67,13 @@ class _CodeSpace(MomentMatching, HasEncoder):
     def __init__(
         self,
         spec: DataSpec,
-        noise: int = 10,
-        hidden: tuple[int, ...] = (64, 256, 256, 1024),
-        encoder: tuple[int, ...] = (1024, 32),
-        dropout: tuple[float, ...] = (0.2, 0.5),
-        kernel: Kernel | None = None,
-        unbiased: bool = False,
-        root: bool = True,
+        noise: int,
+        hidden: tuple[int, ...],
+        encoder: tuple[int, ...],
+        dropout: tuple[float, ...],
+        kernel: Kernel | None,
+        unbiased: bool,
+        root: bool,
     ) -> None:
         if not encoder or min(encoder) < 1:
             raise UsageError(f"model.encoder={list(encoder)} must be one or more widths above 0")

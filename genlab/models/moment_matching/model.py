@@ -160,11 +160,11 @@ class _DataSpace(MomentMatching):
     def __init__(
         self,
         spec: DataSpec,
-        noise: int = 10,
-        hidden: tuple[int, ...] = (64, 256, 256, 1024),
-        kernel: Kernel | None = None,
-        unbiased: bool = False,
-        root: bool = True,
+        noise: int,
+        hidden: tuple[int, ...],
+        kernel: Kernel | None,
+        unbiased: bool,
+        root: bool,
     ) -> None:
         kernel = kernel or GaussianKernel(WIDTHS, relative=True)
         super().__init__(spec, noise, hidden, kernel, unbiased, root, code=spec.size)

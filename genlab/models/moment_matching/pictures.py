@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Generator, Tensor
 
-from genlab.contracts import Batch, DataSpec, Figure, Images, Plane
+from genlab.contracts import Batch, Figure, Images, Plane
 
 if TYPE_CHECKING:
     from genlab.models.moment_matching.autoencoder import _CodeSpace
@@ -18,13 +18,9 @@ ROWS, COLUMNS = 8, 12
 POINTS, FRAMES = 1000, 25
 
 
-def drawable(spec: DataSpec) -> bool:
-    return spec.is_image and spec.shape[0] in (1, 3) and spec.levels is not None
-
-
 @torch.no_grad()
 def of_noise(model: MomentMatching, generator: Generator) -> Iterator[Figure]:
-    if drawable(model.spec):
+    if model.spec.is_picture:
         first, last = (model.draw_noise(ROWS, generator) for _ in range(2))
         z = between(first, last, COLUMNS)
         yield Figure(
@@ -45,7 +41,7 @@ def of_noise(model: MomentMatching, generator: Generator) -> Iterator[Figure]:
 
 @torch.no_grad()
 def of_codes(model: _CodeSpace, batch: Batch) -> Iterator[Figure]:
-    if not drawable(model.spec):
+    if not model.spec.is_picture:
         return
     x = batch.x[: 2 * ROWS]
     codes = model.encode(x)
