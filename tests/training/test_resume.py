@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
+
+from tests.training.killing import finish, kill_in_mid_epoch, start
 
 WORDS = [
     "model=made",
@@ -28,33 +26,6 @@ WORDS = [
 ]
 
 
-def start(folder: Path, *words: str) -> subprocess.Popen:
-    command = [sys.executable, "-m", "genlab", "train", *WORDS, f"folder={folder}", *words]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def finish(process: subprocess.Popen) -> Path:
-    out, err = process.communicate(timeout=300)
-    assert process.returncode == 0, err
-    return Path(out.strip().splitlines()[-1])
-
-
-def kill_in_mid_epoch(process: subprocess.Popen, folder: Path) -> None:
-    """SIGKILL once a checkpoint from the inside of a later epoch is there."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        for path in folder.glob("*/checkpoints/fit/last.ckpt"):
-            try:
-                step = torch.load(path, weights_only=True)["global_step"]
-            except (RuntimeError, EOFError):
-                continue
-            if step > 200 and step % 130:
-                process.send_signal(signal.SIGKILL)
-                process.communicate()
-                return
-    pytest.fail(f"no checkpoint in the middle of an epoch appeared: {process.communicate()}")
-
-
 def weights(run: Path) -> dict[str, torch.Tensor]:
     return torch.load(run / "checkpoints" / "fit" / "last.ckpt", weights_only=True)["state_dict"]
 
@@ -62,11 +33,11 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
 @pytest.mark.slow
 @pytest.mark.parametrize("trainer", ["cpu", "ddp_cpu"])
 def test_killed_and_resumed_equals_undisturbed(tmp_path, trainer):
-    undisturbed = finish(start(tmp_path / "a", f"trainer={trainer}", "trainer.threads=1"))
+    undisturbed = finish(start(tmp_path / "a", [*WORDS, f"trainer={trainer}", "trainer.threads=1"]))
     words = f"trainer={trainer}", "trainer.threads=1"
-    process = start(tmp_path / "b", *words)
-    kill_in_mid_epoch(process, tmp_path / "b")
-    resumed = finish(start(tmp_path / "b", *words, "--resume", "auto"))
+    process = start(tmp_path / "b", [*WORDS, *words])
+    kill_in_mid_epoch(process, tmp_path / "b", "fit", after=200)
+    resumed = finish(start(tmp_path / "b", [*WORDS, *words, "--resume", "auto"]))
     assert [p.name for p in (tmp_path / "b").iterdir()] == [resumed.name]
     assert json.loads((resumed / "run.json").read_text())["status"] == "completed"
     assert len(json.loads((resumed / "run.json").read_text())["sessions"]) == 2

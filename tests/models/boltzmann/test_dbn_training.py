@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +14,7 @@ from genlab.models.boltzmann import DBN
 from genlab.runs import RunDirectory
 from genlab.training import TrainerSettings, fit
 from genlab.training.checkpoints import load_checkpoint
+from tests.training.killing import finish, kill_in_mid_epoch, start
 
 WORDS = [
     "model=dbn",
@@ -64,39 +61,12 @@ def test_two_processes_train_all_stages_with_equal_weights_and_chains_of_their_o
     assert not torch.equal(ours["rbm2 v"], theirs["rbm2 v"])
 
 
-def start(folder: Path, *words: str) -> subprocess.Popen:
-    command = [sys.executable, "-m", "genlab", "train", *WORDS, f"folder={folder}", *words]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def finish(process: subprocess.Popen) -> Path:
-    out, err = process.communicate(timeout=300)
-    assert process.returncode == 0, err
-    return Path(out.strip().splitlines()[-1])
-
-
-def kill_inside_rbm2(process: subprocess.Popen, folder: Path) -> None:
-    """SIGKILL once a checkpoint from the inside of an epoch of the stage is there."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        for path in folder.glob("*/checkpoints/rbm2/last.ckpt"):
-            try:
-                step = torch.load(path, weights_only=True)["global_step"]
-            except (RuntimeError, EOFError):
-                continue
-            if step > 100 and step % 130:
-                process.send_signal(signal.SIGKILL)
-                process.communicate()
-                return
-    pytest.fail(f"no checkpoint in the middle of an epoch appeared: {process.communicate()}")
-
-
 @pytest.mark.slow
 def test_killed_inside_the_second_machine_and_resumed_equals_undisturbed(tmp_path):
-    undisturbed = finish(start(tmp_path / "a"))
-    process = start(tmp_path / "b")
-    kill_inside_rbm2(process, tmp_path / "b")
-    resumed = finish(start(tmp_path / "b", "--resume", "auto"))
+    undisturbed = finish(start(tmp_path / "a", WORDS))
+    process = start(tmp_path / "b", WORDS)
+    kill_in_mid_epoch(process, tmp_path / "b", "rbm2", after=100)
+    resumed = finish(start(tmp_path / "b", [*WORDS, "--resume", "auto"]))
     assert os.listdir(tmp_path / "b") == [resumed.name]
     for stage in ("rbm1", "rbm2", "up_down"):
         first, second = (
