@@ -138,14 +138,13 @@ class _Contrast(torch.autograd.Function):
         weight, visible, data, h, fantasy, fantasy_h, v_change = ctx.saved_tensors
         mu, offset = ctx.offsets
         h_change = h.mean(0) - fantasy_h.mean(0)
-        # −Δ(ĥvᵀ) + Δĥ μᵀ + λ Δvᵀ as one product
-        left = torch.cat([h / -len(h), fantasy_h / len(fantasy_h), h_change[None], offset[None]])
-        right = torch.cat([data, fantasy, mu[None], v_change[None]])
         along = None
         if ctx.needs_input_grad[3]:
             along = torch.addmm(visible, h, weight) * (-gradient / len(h))
+        up = (h - offset).mul_(-gradient / len(h))
+        down = (fantasy_h - offset).mul_(gradient / len(fantasy_h))
         return (
-            left.mul_(gradient).T @ right,
+            (up.T @ (data - mu)).addmm_(down.T, fantasy - mu),
             -v_change * gradient,
             -h_change * gradient,
             along,
