@@ -6,7 +6,7 @@ import copy
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -118,21 +118,43 @@ class Run:
 
         likelihood: a component node; the run's own by default.
         """
+        (score,) = self.evaluate_splits(
+            [split], likelihood=likelihood, settings=settings, seed=seed
+        )
+        return score
+
+    def evaluate_splits(
+        self,
+        splits: Sequence[str],
+        *,
+        likelihood: Mapping[str, Any] | None = None,
+        settings: TrainerSettings | None = None,
+        seed: int | None = None,
+    ) -> list[dict[str, Any] | None]:
+        """``evaluate`` of several, with what all data share (log Z, widths) computed once.
+
+        In a precision that casts weights it is computed for each, as Lightning would cast it too.
+        """
         node = dict(likelihood or self.config["likelihood"])
         chosen = self._settings(settings)
         model = require_generative(self._model_in(chosen), "likelihood")
         estimator: Likelihood = build(node, model, where="likelihood")
         noise: int = self.record["seed"] if seed is None else seed
-        question = score_files.Question(split, estimator, noise, chosen.precision)
-        trainer, about = self._trainer(chosen)
+        found: list[dict[str, Any] | None] = []
+        for split in splits:
+            question = score_files.Question(split, estimator, noise, chosen.precision)
+            trainer, about = self._trainer(chosen)
+            write = partial(self._write_score, question, about)
+            prepared = bool(found) and model is self.model
+            evaluate(model, estimator, self.data, split, trainer, noise, write, prepared=prepared)
+            file = question.file(self.directory)
+            found.append(json.loads(file.read_text()) if rank() == 0 else None)
+        return found
 
-        def write(scored: Scored) -> None:
-            score_files.write_score(self.directory, self.data, question, scored, about())
-
-        evaluate(model, estimator, self.data, split, trainer, seed=noise, write=write)
-        if rank() != 0:
-            return None
-        return json.loads(question.file(self.directory).read_text())
+    def _write_score(
+        self, question: score_files.Question, about: Callable[[], dict[str, Any]], scored: Scored
+    ) -> None:
+        score_files.write_score(self.directory, self.data, question, scored, about())
 
     def measure(
         self,

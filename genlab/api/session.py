@@ -118,9 +118,9 @@ class Session:
         plan = self._train()
         run = Run(self.run, model=plan.model, data=plan.data)
         settings = self._settings(plan)
+        if plan.generative:
+            run.evaluate_splits(plan.splits, settings=settings)
         for split in plan.splits:
-            if plan.generative:
-                run.evaluate(split, settings=settings)
             run.measure(plan.answers, split, settings=settings)
         self._compare_samples(plan, run)
         if plan.composed.resolved["gallery"]:

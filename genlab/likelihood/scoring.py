@@ -85,12 +85,16 @@ def evaluate(
     data: DataModule,
     split: str,
     trainer: Any,
-    *,
     seed: int,
     write: Callable[[Scored], None],
+    *,
+    prepared: bool = False,
 ) -> None:
-    """Score a split; ``write`` is called once, on rank 0, with every value."""
-    _Scoring(model, likelihood, data, split, seed, write).by(trainer)
+    """Score a split; ``write`` is called once, on rank 0, with every value.
+
+    prepared: whether the likelihood has been, by another split with the same seed.
+    """
+    _Scoring(model, likelihood, data, split, seed, write, prepared).by(trainer)
 
 
 class _Scoring(BlockPass):
@@ -104,13 +108,16 @@ class _Scoring(BlockPass):
         split: str,
         seed: int,
         write: Callable[[Scored], None],
+        prepared: bool,
     ) -> None:
         super().__init__(data, split, ("evaluate", seed, split))
         self.model, self.likelihood = model, likelihood
-        self.seed, self.write = seed, write
+        self.seed, self.write, self.prepared = seed, write, prepared
 
     def prepare(self) -> None:
         """Rank 0 prepares the likelihood; the others get its buffers."""
+        if self.prepared:
+            return
         if self.trainer.is_global_zero:
             noise = generator("prepare", self.seed, device=self.device)
             self.likelihood.prepare(self.data, generator=noise)

@@ -31,6 +31,28 @@ def test_score_file_agrees_with_its_values(run):
     assert (score["nats"]["guarantee"], score["nats"]["measure"]) == ("exact", "mass")
 
 
+def test_what_splits_share_is_computed_once(tmp_path, monkeypatch):
+    """And each score is what it would be alone."""
+    from genlab.likelihood import AnnealedImportance
+
+    prepared = []
+    prepare = AnnealedImportance.prepare
+
+    def counted(self, data, *, generator):
+        prepared.append(self)
+        prepare(self, data, generator=generator)
+
+    monkeypatch.setattr(AnnealedImportance, "prepare", counted)
+    words = ["model=rbm", "model.hidden=8", "stages.rbm.max_epochs=1", "gallery=false"]
+    ais = ["likelihood=ais", "likelihood.temperatures=20", "likelihood.chains=10"]
+    run = genlab.train(*words, *ais, f"folder={tmp_path}", "evaluate=[val,test]")
+    together = {score["data"]["split"]: score["nats"]["mean"] for score in run.scores}
+    assert len(prepared) == 1
+    for split, mean in together.items():
+        assert genlab.open(run.path).evaluate(split)["nats"]["mean"] == mean
+    assert len(prepared) == 3
+
+
 def test_opened_run_is_the_same_model(run):
     again = genlab.open(run.path)
     x = again.data.dataset("test")[torch.arange(297)].x
