@@ -69,10 +69,15 @@ def build(node: Mapping[str, Any], *args: Any, where: str = "") -> Any:
     target = resolve(node["_target_"], where)
     partial = bool(node.get("_partial_"))
     keywords = _checked(target, node, where, skip=len(args), complete=not partial)
-    keywords = {key: _value(value, f"{where}.{key}") for key, value in keywords.items()}
-    if partial:
-        return functools.partial(target, *args, **keywords)
-    return target(*args, **keywords)
+    try:
+        keywords = {key: _value(value, f"{where}.{key}") for key, value in keywords.items()}
+        return (
+            functools.partial(target, *args, **keywords) if partial else target(*args, **keywords)
+        )
+    except UsageError as error:  # of a part of it, which does not know where it stands
+        if any(str(error).startswith(f"{key}.") for key in keywords):
+            error.args = (f"{where}.{error}",)
+        raise
 
 
 def check(node: Any, where: str = "", *, given: int = 0) -> None:
@@ -172,10 +177,11 @@ def _checked(
     parameters, hints = _signature(target)
     own = list(parameters)[skip:]
     given = {key: value for key, value in node.items() if key not in RESERVED}
+    required = [n for n in own if parameters[n].default is inspect.Parameter.empty]
     for key in given:
         if key not in own:
-            raise UsageError(_unknown(where, str(key), own, target))
-    required = [n for n in own if parameters[n].default is inspect.Parameter.empty]
+            known = own if complete else [n for n in own if n not in required]
+            raise UsageError(_unknown(where, str(key), known, target))
     missing = [n for n in required if n not in given] + [n for n in given if given[n] == "???"]
     if missing and complete:
         raise UsageError(f"{where}.{missing[0]} must be given: type {where}.{missing[0]}=…")

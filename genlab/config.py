@@ -148,6 +148,8 @@ def _normal(word: str) -> str:
         return f"+{key}={value}" if key == "experiment" else f"{key}={value}"
     if sign == "~" or key in GROUPS:
         return word
+    if "*" in key:
+        raise UsageError(f"{word}: a word sets one key; write one for each in the place of *")
     _require_readable(word, f"++{key}={value}")
     return f"++{key}={value}"
 

@@ -63,6 +63,10 @@ def refused(capsys, *words: str, code: int = 2) -> str:
         ("stages.fit.lr_schedule=slow", "lr_schedule=slow: expected constant or linear or cosine"),
         ("stages.fit.momentum_schedule={9: 0.9}", "Adam has no momentum that could change"),
         ("stages.fit.momentum_schedule={9: 1}", "1 at step 9 is not a momentum in [0, 1)"),
+        ("stages.*.max_epochs=3", "a word sets one key; write one for each in the place of *"),
+        ("model=gmmn model.kernel.variances=[0]", "genlab: model.kernel.variances=[0.0] must be"),
+        ("model=rbm model.learning.steps=0", "genlab: model.learning.steps=0 must be at least 1"),
+        ("model=rbm model.learning.k=3", "no parameter 'k'; there is sampler, steps, chains"),
         ("stages.fit.about=me", "a stage has no option 'about'"),
         (
             f"{STAGED} stages.rbm2.max_epochs=3",

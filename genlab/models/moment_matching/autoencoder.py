@@ -95,6 +95,7 @@ class _CodeSpace(MomentMatching, HasEncoder):
                 partial(self.layer_loss, i),
                 validate=partial(self.layer_errors, i),
                 max_steps=STEPS,
+                about=f"cross-entropy of layer {i + 1}'s reconstruction",
             )
             for i in range(len(self.autoencoder.encoder))
         ]
@@ -104,6 +105,7 @@ class _CodeSpace(MomentMatching, HasEncoder):
             self.reconstruction_loss,
             validate=self.reconstruction_errors,
             max_steps=STEPS,
+            about="cross-entropy of the reconstruction",
         )
         return (*layers, finetune, self.matching())
 

@@ -93,7 +93,12 @@ class MomentMatching(GenerativeModel, HasFigures):
     def matching(self) -> Stage:
         """The stage in which the generator is trained."""
         return Stage(
-            "match", self.generator, self.loss, validate=self.discrepancy, begin=self.begin
+            "match",
+            self.generator,
+            self.loss,
+            validate=self.discrepancy,
+            begin=self.begin,
+            about="maximum mean discrepancy",
         )
 
     def begin(self, batch: Batch) -> None:
