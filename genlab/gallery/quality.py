@@ -140,11 +140,16 @@ def compare(paths: Iterable[Path], split: str | None = "test") -> tuple[list[Sec
 
     split: None for every split. Raises UsageError where a path is no run directory.
     """
-    sections: dict[tuple[Any, ...], Section] = {}
     found, problems = of_runs(paths, split, read_quality)
-    for run, _, quality in found:
-        _section(sections, quality).add(run.path.resolve().name, quality)
-    return [sections[key] for key in sorted(sections, key=str)], problems
+    return sections((run.path.resolve().name, quality) for run, _, quality in found), problems
+
+
+def sections(measured: Iterable[tuple[str, Mapping[str, Any]]]) -> list[Section]:
+    """What was measured of runs, by their names, in sections that may be compared."""
+    found: dict[tuple[Any, ...], Section] = {}
+    for run, quality in measured:
+        _section(found, quality).add(run, quality)
+    return [found[key] for key in sorted(found, key=str)]
 
 
 def _section(sections: dict[tuple[Any, ...], Section], quality: Mapping[str, Any]) -> Section:

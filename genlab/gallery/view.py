@@ -16,7 +16,7 @@ from typing import Any
 from PIL import Image
 
 from genlab.errors import UsageError
-from genlab.gallery import answers, selection, words
+from genlab.gallery import answers, quality, selection, words
 from genlab.gallery.curves import Chart, charts, read_curves
 from genlab.gallery.scores import best, model_name, read_scores
 from genlab.gallery.selection import Selection, read_selection
@@ -95,6 +95,19 @@ class AnswerView:
 
 
 @dataclass(frozen=True)
+class QualityView:
+    """Samples against n data of a split. values: title, number, and that of training data.
+
+    features: the network whose features were compared, and how often it is right.
+    """
+
+    split: str
+    n: int
+    features: str
+    values: list[tuple[str, str, str]]
+
+
+@dataclass(frozen=True)
 class StageView:
     """The training of one stage. number: "2/4", where there are several; loss: what it is, in words.
 
@@ -127,6 +140,7 @@ class RunView:
     scores: list[ScoreView] = field(default_factory=list)
     generative: bool = True
     answers: list[AnswerView] = field(default_factory=list)
+    quality: list[QualityView] = field(default_factory=list)
     draws: list[Draws] = field(default_factory=list)
     reference: Shown = Shown(reason="no picture of test data was written")
     reference_words: Mapping[str, Any] = field(default_factory=dict)
@@ -189,6 +203,7 @@ def read_view(path: Path, slug: str) -> RunView:
     _read_record(view, run, record)
     _read_scores(view, run)
     _read_answers(view, run, record)
+    _read_quality(view, run)
     _read_draws(view, run)
     _read_reference(view, run)
     _read_figures(view, run)
@@ -337,6 +352,28 @@ def _answer_view(content: Mapping[str, Any], record: Mapping[str, Any]) -> Answe
         floor_of=str(floor["of"]),
         sentence=answers.sentence(name),
         remarks=answers.remarks(record, content),
+    )
+
+
+def _read_quality(view: RunView, run: RunDirectory) -> None:
+    found, problems = quality.read_quality(run)
+    view.problems += [problem for problem in problems if problem not in view.problems]
+    sections = quality.sections((view.name, measured) for measured in found)
+    sections.sort(key=lambda section: _SPLITS.get(section.split, len(_SPLITS)))
+    view.quality = [_quality_view(view, section) for section in sections]
+
+
+def _quality_view(view: RunView, section: quality.Section) -> QualityView:
+    own, training = section.rows[view.name], section.rows[quality.REFERENCE]
+    right = "" if section.accuracy is None else f", {100 * section.accuracy:.1f} % right"
+    return QualityView(
+        section.split,
+        section.n,
+        f"{section.features}{right}",
+        [
+            (section.heading(c), quality.number(own.get(c)), quality.number(training.get(c)))
+            for c in section.columns
+        ],
     )
 
 

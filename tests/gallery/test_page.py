@@ -9,6 +9,7 @@ import torch
 from genlab.contracts import DataSpec, Figure, Images, UsageError
 from genlab.gallery.page import MANIFEST, build
 from genlab.gallery.store import write_figures
+from genlab.runs import write_json
 
 HOSTILE = """<script>alert('1')</script>"&"""
 
@@ -64,6 +65,23 @@ def test_a_run_is_shown_with_all_it_has(make_run, built):
     assert page.tags.count("picture") == 1
     assert "nats per datum" in page.text
     assert "_target_: acme.Imagined" in page.text
+
+
+def test_sample_quality_stands_beside_that_of_training_data(make_run, built):
+    run = make_run("one")
+    data = {"name": "bits", "variant": "fixed", "split": "test", "n": 500}
+    quality = {
+        "data": data,
+        "metric": {"name": "mmd", "parameters": {}, "shown": ["mmd2"]},
+        "features": {"name": "cnn64", "accuracy": 0.975},
+        "values": {"mmd2": 0.0084},
+        "reference": {"of": "training data", "values": {"mmd2": 0.0002}},
+    }
+    write_json(run.metrics / "test-mmd-1.json", quality)
+    _, pages = built(run)
+    assert "MMD² ↓ 0.0084 (0.0002)" in pages["one"].text
+    assert "500 samples beside as many data" in pages["one"].text
+    assert "(cnn64, 97.5 % right)" in pages["one"].text
 
 
 def test_every_address_is_a_file_of_the_gallery(make_run, built):

@@ -35,16 +35,12 @@ def spaced(states: Iterator[Tensor], total: int) -> Tensor:
 
 
 def reconstructions(x: Tensor, means: Tensor) -> Figure:
-    """x and means: (n, *shape) data and their means given the hidden units that they excite.
-
-    Eight are shown; the error is that of all.
-    """
-    error = float((means - x).square().flatten(1).sum(1).mean())
+    """x and means: (n, *shape) data and their means given the hidden units that they excite."""
     return Figure(
         "reconstructions",
-        "Test data (above) and their means given the hidden units that they excite (below): squared error "
-        f"{error:.1f} an image, over {len(x)}. It says nothing about what else the machine finds likely.",
-        Images(torch.stack([x, means])[:, :8]),
+        "Test data (above) and their means given the hidden units that they excite (below). How alike they "
+        "are says nothing about what else the machine finds likely.",
+        Images(torch.stack([x, means])),
     )
 
 

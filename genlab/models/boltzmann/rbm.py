@@ -251,9 +251,9 @@ class RBM(GenerativeModel, HasEnergy, HasEncoder, Classifies, Completes, HasFigu
         )
         if self.spec.support is Support.REAL:
             return
-        yield reconstructions(batch.x, self.decode(self.encode(batch.x)))
-        yield self._on_the_way(generator)
         x = batch.x[:8]
+        yield reconstructions(x, self.decode(self.encode(x)))
+        yield self._on_the_way(generator)
         mask = torch.zeros_like(x, dtype=torch.bool)
         mask[..., : x.shape[-2] // 2, :] = True
         yield completions(x, mask, self.complete(Observed(x, mask), 6, generator=generator))
