@@ -170,8 +170,8 @@ def _alternatives(node: Mapping[str, Any]) -> str:
                 build(node, spec, where="model")
         except (UsageError, RuntimeError, TypeError):  # or its first weights follow from numbers
             continue
-        found.append(f"data={option.name}")
-    return ", ".join(found) or "another model"
+        found.append(option.name)
+    return f"data=NAME, NAME one of {', '.join(found)}" if found else "another model"
 
 
 def _check_node(key: str, node: Any) -> None:
