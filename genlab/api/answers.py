@@ -1,4 +1,4 @@
-"""Files of a model's answers: a metric's numbers, their floor and every value. Schema 1, no NaN."""
+"""Files of a model's answers: a metric's numbers, their floor and every value. No NaN."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from genlab.api.signature import signed
 from genlab.blocks import BLOCK
 from genlab.contracts import DataModule
-from genlab.data import fingerprint
 from genlab.metrics import Answers, DatumMetric
-from genlab.runs import RunDirectory, atomic, digest, now, versions, write_json
+from genlab.runs import RunDirectory, atomic, digest, write_json
 
 
 @dataclass(frozen=True)
@@ -46,26 +46,17 @@ def write_answers(
 
     about: checkpoint, world_size, device, seconds.
     """
-    spec, floor = data.spec, question.metric.floor(data, question.split)
+    floor = question.metric.floor(data, question.split)
     path = question.file(run)
     with atomic(path.with_suffix(".npz")) as file:
         np.savez_compressed(file, **answers.values)  # type: ignore[arg-type]
     content = {
-        "schema": 1,
         "kind": "answers",
-        "data": {
-            "name": spec.name,
-            "variant": spec.variant,
-            "split": question.split,
-            "n": len(data.dataset(question.split)),
-            "sha256": fingerprint(data, question.split),
-        },
         "metric": question.settings,
         "values": answers.summary(),
         "floor": {"of": floor.of, "values": floor.values},
         "facts": answers.facts,
         **about,
-        "versions": versions(),
-        "created": now(),
     }
-    write_json(path, content)
+    n = len(data.dataset(question.split))
+    write_json(path, signed(data, question.split, n, content))

@@ -143,6 +143,16 @@ class Plan:
         return sum(p.numel() for p in self.model.parameters())
 
     @property
+    def about_model(self) -> dict[str, Any]:
+        """What a run record says of the model."""
+        return {
+            "stages": [stage.name for stage in self.stages],
+            "losses": {stage.name: stage.about for stage in self.stages if stage.about},
+            "parameters": self.parameters,
+            "generative": self.generative,
+        }
+
+    @property
     def name(self) -> str:
         given = self.composed.resolved.get("name")
         return given or f"{type(self.model).__name__.lower()}-{self.data.spec.name}"

@@ -1,4 +1,4 @@
-"""Files of sample quality: a metric's numbers with everything that is needed to believe them. Schema 1."""
+"""Files of sample quality: a metric's numbers with everything that is needed to believe them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from genlab.api.signature import signed
 from genlab.blocks import BLOCK
 from genlab.contracts import DataModule
-from genlab.data import fingerprint
 from genlab.metrics import Measured
 from genlab.metrics.base import Values
-from genlab.runs import RunDirectory, digest, now, versions, write_json
+from genlab.runs import RunDirectory, digest, write_json
 
 
 def write_quality(
@@ -27,29 +27,20 @@ def write_quality(
 
     seed: of the samples and of the metric. about: checkpoint, and the like.
     """
-    spec, metric = data.spec, measured.metric
+    metric = measured.metric
     asked = {
         "metric": {"name": metric.name, "parameters": metric.settings, "shown": list(metric.shown)},
         "samples": {"n": measured.n, "seed": seed, "block": BLOCK},
         "features": {"name": measured.features.name, "accuracy": measured.features.accuracy},
     }
-    quality = {
-        "schema": 1,
-        "data": {
-            "name": spec.name,
-            "variant": spec.variant,
-            "split": split,
-            "n": measured.n,
-            "sha256": fingerprint(data, split),
-        },
+    content = {
         **asked,
         "values": _plain(measured.values),
         "reference": {"of": "training data", "values": _plain(measured.reference)},
         **about,
         "seconds": round(measured.seconds, 2),
-        "versions": versions(),
-        "created": now(),
     }
+    quality = signed(data, split, measured.n, content)
     write_json(_file(run, split, metric.name, asked), quality)
     return quality
 

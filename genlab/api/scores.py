@@ -1,8 +1,7 @@
-"""Score files: a number with everything that is needed to believe it. Schema 1, no NaN."""
+"""Score files: a number with everything that is needed to believe it. No NaN."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from genlab.api.signature import signed
 from genlab.blocks import BLOCK
 from genlab.contracts import DataModule, Likelihood, Measure
-from genlab.data import fingerprint
 from genlab.likelihood.floor import independent_floor
 from genlab.likelihood.scoring import Scored
-from genlab.runs import RunDirectory, atomic, digest, now, versions, write_json
+from genlab.runs import RunDirectory, atomic, digest, write_json
 
 
 @dataclass(frozen=True)
@@ -51,29 +50,18 @@ def write_score(
     """
     spec = data.spec
     score = {
-        "schema": 1,
-        "data": {
-            "name": spec.name,
-            "variant": spec.variant,
-            "split": question.split,
-            "n": len(scored.nats),
-            "spec": dataclasses.asdict(spec),
-            "sha256": fingerprint(data, question.split),
-        },
         "likelihood": question.settings,
         "nats": scored.summary(spec.log_scale),
         "bits_per_dim": scored.bits_per_dim(spec.size),
         "floor": _floor(data, question.split, scored),
         **about,
-        "versions": versions(),
-        "created": now(),
     }
     path = question.file(run)
     arrays = {k: v for k, v in scored.diagnostics.items() if isinstance(v, np.ndarray)}
     with atomic(path.with_suffix(".npz")) as file:
         named = {f"diagnostic {k}": v for k, v in arrays.items()}
         np.savez_compressed(file, nats=scored.nats, **named)  # type: ignore[arg-type]
-    write_json(path, score)
+    write_json(path, signed(data, question.split, len(scored.nats), score))
 
 
 def _floor(data: DataModule, split: str, scored: Scored) -> dict[str, Any] | None:

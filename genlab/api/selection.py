@@ -139,4 +139,4 @@ def _adopt(run: RunDirectory, winner: RunDirectory, plan: Plan) -> None:
     shutil.copytree(winner.path / "checkpoints", run.path / "checkpoints", dirs_exist_ok=True)
     write_text(run.curves, winner.curves.read_text())
     write_text(run.config, yaml.safe_dump(plan.composed.record, sort_keys=False))
-    run.update(parameters=plan.parameters, generative=plan.generative)
+    run.update(**plan.about_model)

@@ -42,6 +42,19 @@ def test_a_key_given_by_hand_is_not_chosen(tmp_path):
     assert "selection" not in json.loads((run.path / "run.json").read_text())
 
 
+def test_the_record_tells_of_the_stages_of_the_chosen(tmp_path):
+    """Candidates may differ in depth, and so in their stages."""
+    words = ["model=stack_classifier", "model.hidden=[4]", "model.sweeps=1", "data.batch_size=325"]
+    quick = ["stages.finetune.max_steps=1", "gallery=false", "evaluate=[]"]
+    choice = "select={model.depth: [1, 2], model.start: [pretrained]}"
+    run = genlab.train(*words, *quick, f"folder={tmp_path}", choice)
+    record = json.loads((run.path / "run.json").read_text())
+    depth = record["selection"]["chosen"]["model.depth"]
+    assert record["stages"] == [*(f"rbm{i + 1}" for i in range(depth)), "finetune"]
+    assert list(record["losses"]) == record["stages"]
+    assert record["parameters"] == sum(p.numel() for p in run.model.parameters())
+
+
 def test_select_that_is_no_choice_is_refused(tmp_path):
     with pytest.raises(UsageError, match="expected keys and lists"):
         genlab.train(*QUICK, f"folder={tmp_path}", "select={model.hidden: 3}")
