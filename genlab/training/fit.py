@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,8 @@ def _fit_stage(
 ) -> None:
     last = run.checkpoint(stage.name, "last")
     resuming = last.is_file()
+    if settings.compile:
+        stage = replace(stage, loss=torch.compile(stage.loss))
     model.enter(stage)
     trainer = settings.trainer(
         [

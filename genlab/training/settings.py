@@ -29,6 +29,8 @@ class TrainerSettings:
 
     devices: processes on this node; -1 for one per GPU. threads: OpenMP threads per process; by default
     the processors divided by the processes, at most eight. precision: as Lightning names it.
+    compile: the loss of each stage, by torch.compile: a minute or more before the first step, and faster
+    steps where a model makes many small ones.
     checkpoint_minutes: the longest stretch of training that a crash can lose, beside whole epochs.
     """
 
@@ -38,6 +40,7 @@ class TrainerSettings:
     strategy: str = "auto"
     precision: Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true"] = "32-true"
     threads: int | None = None
+    compile: bool = False
     gradient_clip_val: float | None = None
     accumulate_grad_batches: int = 1
     check_val_every_n_epoch: int = 1

@@ -11,6 +11,7 @@ from genlab.models.boltzmann import DBN, RBM, DeepAutoencoder, StackClassifier
 from genlab.models.chow_liu import ChowLiu
 from genlab.models.diffusion import Denoiser, Diffusion
 from genlab.models.diffusion.networks import Dense
+from genlab.models.draw import DRAW
 from genlab.models.independent import Independent
 from genlab.models.made import MADE
 from genlab.models.moment_matching import gmmn, gmmn_ae
@@ -36,6 +37,10 @@ MODELS = {
     "deep autoencoder": partial(DeepAutoencoder, hidden=(12, 3), sweeps=5),
     "deep autoencoder, modern": partial(DeepAutoencoder, hidden=(12, 3), start="modern"),
     "diffusion": partial(Diffusion, denoiser=partial(Denoiser, network=SMALL), steps=20),
+    "draw": partial(DRAW, glimpses=3, hidden=16, latent=3),
+    "draw, windows": partial(
+        DRAW, glimpses=2, hidden=16, latent=2, read=2, write=2, autoregressive=True
+    ),
     "gmmn": partial(gmmn, hidden=(32, 32)),
     "gmmn_ae": partial(gmmn_ae, hidden=(32, 32), encoder=(24, 6), dropout=(0.0, 0.1)),
     "independent": Independent,
