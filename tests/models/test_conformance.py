@@ -9,7 +9,7 @@ import pytest
 from genlab.contracts import DataSpec, Support
 from genlab.models.boltzmann import DBN, RBM, DeepAutoencoder, StackClassifier
 from genlab.models.chow_liu import ChowLiu
-from genlab.models.diffusion import Denoiser, Diffusion
+from genlab.models.diffusion import Absorbing, Binomial, BitDiffusion, Denoiser, Diffusion
 from genlab.models.diffusion.networks import Dense
 from genlab.models.draw import DRAW
 from genlab.models.independent import Independent
@@ -61,6 +61,8 @@ def test_conforms(build):
 
 
 ON_BITS = {
+    "diffusion, binomial": partial(BitDiffusion, kernel=Binomial(20), network=SMALL),
+    "diffusion, absorbing": partial(BitDiffusion, kernel=Absorbing(20), network=SMALL),
     "rbm, gaussian hidden units": partial(RBM, hidden=8, units="gaussian", transitions=50),
     "rbm, rectified hidden units": partial(RBM, hidden=8, units="rectified", transitions=50),
     "rbm, labels": partial(RBM, hidden=8, labels=True, transitions=50),

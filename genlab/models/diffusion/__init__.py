@@ -1,5 +1,7 @@
 """Diffusion models: schedule, denoiser and sampler are separate objects; ``model`` puts them together."""
 
+from genlab.models.diffusion.bit_kernels import Absorbing, Binomial, BitKernel
+from genlab.models.diffusion.bits import BitDiffusion
 from genlab.models.diffusion.denoisers import Denoiser
 from genlab.models.diffusion.model import Diffusion
 from genlab.models.diffusion.networks import Dense
@@ -8,7 +10,11 @@ from genlab.models.diffusion.schedules import Cosine, Linear, LogLinear, Schedul
 
 __all__ = [
     "DDIM",
+    "Absorbing",
     "Ancestral",
+    "Binomial",
+    "BitDiffusion",
+    "BitKernel",
     "Cosine",
     "Denoiser",
     "Dense",

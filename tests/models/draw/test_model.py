@@ -30,7 +30,9 @@ def small(spec: DataSpec = BITS, **options) -> DRAW:
         model = DRAW(spec, **{"glimpses": 2, "hidden": 7, "latent": 1, **options}).double()
         for parameter in model.parameters():
             torch.nn.init.normal_(parameter, std=0.5)
-        torch.nn.init.constant_(model.posterior.bias, 0.2)  # wider than the prior, so that weights are bounded
+        torch.nn.init.constant_(
+            model.posterior.bias, 0.2
+        )  # wider than the prior, so that weights are bounded
     return model.eval().requires_grad_(False)
 
 

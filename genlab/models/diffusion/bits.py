@@ -1,0 +1,170 @@
+"""Diffusion of bits: data are noise of which every entry is found out, step by step.
+
+The chain forgets bits (``bit_kernels``) until nothing is left of a datum; its steps back are learned. As
+nothing is left after T steps, s_T has no divergence from its prior, and
+
+    −log p(x) ≤ Σ_{t=1..T} E KL( q(s_{t−1} | s_t, x) || p(s_{t−1} | s_t) ),
+
+where the last term, t = 1, is the cost of the datum itself given s_1. The bound is one of a mass, and stands
+beside those of all other models of bits. The network corrects what the marginals of the training data
+and s_t say of an entry alone, so that training begins at the independent model's own number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Generator, Tensor
+
+from genlab import randomness
+from genlab.contracts import (
+    Batch,
+    DataSpec,
+    Figure,
+    GenerativeModel,
+    Guarantee,
+    HasFigures,
+    HasLikelihood,
+    Images,
+    LogLikelihood,
+    Measure,
+    Stage,
+    Support,
+    UsageError,
+)
+from genlab.models.diffusion.bit_kernels import Binomial, BitKernel
+from genlab.models.diffusion.denoisers import Network
+from genlab.models.diffusion.networks import Dense
+from genlab.nn.heads import Bernoulli
+
+FRAMES = 12
+
+
+class BitDiffusion(GenerativeModel, HasLikelihood, HasFigures):
+    """kernel: how bits are forgotten; None is ``Binomial``. network: called with (shape, outputs); None is
+    ``Dense``. bound_steps: how many of the T steps ``log_likelihood`` visits per datum, one in each of as
+    many strata; 0 visits all. val_steps: the same for ``validate``.
+    """
+
+    supports = frozenset({Support.BINARY})
+    guarantee = Guarantee.LOWER_BOUND
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        kernel: BitKernel | None = None,
+        network: Network | None = None,
+        bound_steps: int = 50,
+        val_steps: int = 10,
+    ) -> None:
+        super().__init__(spec)
+        for name, count in {"bound_steps": bound_steps, "val_steps": val_steps}.items():
+            if count < 0:
+                raise UsageError(f"model.{name}={count} must be 0, for all, or more")
+        self.kernel = kernel or Binomial()
+        self.network = (network or Dense)(spec.shape, 1)
+        self.bound_steps, self.val_steps = bound_steps, val_steps
+        self.marginal: Tensor
+        self.register_buffer("marginal", torch.full(spec.shape, 0.5, dtype=torch.float64))
+
+    # ------------------------------------------------------------------------------------- training
+
+    def stages(self) -> Sequence[Stage]:
+        about = "variational bound on −log p(x)"
+        fit = Stage(
+            "fit", self, self.loss, lr_schedule="cosine", ema=0.995, begin=self.begin, about=about
+        )
+        return (fit,)
+
+    @torch.no_grad()
+    def begin(self, batch: Batch) -> None:
+        self.marginal.copy_(Bernoulli().marginal(batch.x.double()).squeeze(-1).sigmoid())
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Nats per datum: one step t per datum, spread evenly over the batch, estimates the bound."""
+        n, steps = len(batch.x), self.kernel.steps
+        u = torch.rand((), device=batch.x.device, dtype=torch.float64)
+        t = ((u + torch.arange(n, device=batch.x.device) / n) % 1 * steps).floor() + 1
+        return steps * self._divergence(batch.x.double(), t, None).mean()
+
+    def validate(self, batch: Batch) -> dict[str, Tensor]:
+        generator = randomness.generator("diffusion", "validate", device=batch.x.device)
+        return {"nll_bound": self.bound(batch.x, generator=generator, steps=self.val_steps)}
+
+    # ----------------------------------------------------------------------------------- likelihood
+
+    @torch.no_grad()
+    def log_likelihood(
+        self, x: Tensor, *, label: Tensor | None = None, generator: Generator
+    ) -> LogLikelihood:
+        """The bound with ``bound_steps`` of the T steps."""
+        _refuse_label(label)
+        method = f"variational bound, T={self.kernel.steps}"
+        nats = -self.bound(x, generator=generator)
+        return LogLikelihood(nats, self.guarantee, Measure.of(self.spec), method)
+
+    def bound(self, x: Tensor, *, generator: Generator, steps: int | None = None) -> Tensor:
+        """(B,) nats: an estimate of −log p(x) from above, without bias.
+
+        steps: how many of the T steps are visited per datum, 0 for all; None is ``bound_steps``.
+        """
+        total = self.kernel.steps
+        visits = min(self.bound_steps if steps is None else steps, total) or total
+        cost = torch.zeros(len(x), device=x.device, dtype=torch.float64)
+        for stratum in range(visits):
+            u = torch.rand(len(x), generator=generator, device=x.device, dtype=torch.float64)
+            t = ((stratum + u) * (total / visits)).floor() + 1
+            cost += self._divergence(x.double(), t, generator)
+        return cost * (total / visits)
+
+    def _divergence(self, x: Tensor, t: Tensor, generator: Generator | None) -> Tensor:
+        """(B,) nats of step t: (B,), at a draw of s_t."""
+        s = self.kernel.noised(x, t, self.marginal, generator)
+        each = self.kernel.divergence(x, s, self.logits(s, t), t, self.marginal)
+        return each.flatten(1).sum(1)
+
+    def logits(self, s: Tensor, t: Tensor) -> Tensor:
+        """(B, *shape) float64: log-odds that an entry of the datum is 1, given s_t; t: (B,) or ()."""
+        total = self.kernel.steps
+        kept = ((total - t + 0.5) / (t + 0.5)).log().expand(len(s))
+        found = self.network(s.to(torch.get_default_dtype()), kept.to(torch.get_default_dtype()))
+        return found.squeeze(-1).double() + self.kernel.evidence(s, t, self.marginal)
+
+    # ------------------------------------------------------------------------------------- sampling
+
+    def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:
+        _refuse_label(label)
+        *_, s = self.denoise(n, generator=generator)
+        return (s > 0).float()
+
+    @torch.no_grad()
+    def denoise(self, n: int, *, generator: Generator) -> Iterator[Tensor]:
+        """(n, *shape) states s_T, …, s_0 of the chain that the bound describes."""
+        nothing = self.marginal.new_zeros(n, *self.spec.shape)
+        end = torch.tensor(float(self.kernel.steps), device=nothing.device, dtype=torch.float64)
+        yield (s := self.kernel.noised(nothing, end, self.marginal, generator))
+        for step in range(self.kernel.steps, 0, -1):
+            t = torch.tensor(float(step), device=nothing.device, dtype=torch.float64)
+            s = self.kernel.back(s, self.logits(s, t), t, self.marginal, generator)
+            yield s
+
+    def figures(self, batch: Batch, *, generator: Generator) -> Iterator[Figure]:
+        if not self.spec.is_picture:
+            return
+        last = self.kernel.steps
+        shown = {round(k * last / (FRAMES - 1)) for k in range(FRAMES)}
+        walk = enumerate(self.denoise(8, generator=generator))
+        states = torch.stack([s for step, s in walk if step in shown], dim=1)
+        hidden = " Grey is not known yet." if (states == 0).any() else ""
+        yield Figure(
+            "denoising-chain",
+            f"Each row is a sample being found out of noise, in {last} steps from left to right.{hidden}",
+            Images(((states + 1) / 2).float()),
+            animated=True,
+        )
+
+
+def _refuse_label(label: Tensor | None) -> None:
+    if label is not None:
+        raise UsageError("this diffusion model is not trained with labels; leave label out")

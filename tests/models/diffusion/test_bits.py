@@ -1,0 +1,246 @@
+"""Diffusion of bits against chains written out as matrices, and sums over all states of four bits."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from genlab.contracts import Batch, DataSpec, Support, UnsupportedData, UsageError
+from genlab.models.diffusion import Absorbing, Binomial, BitDiffusion, BitKernel
+from genlab.testing.statistics import g_test
+
+T = 4
+SPEC = DataSpec("bits", "", (2, 2), Support.BINARY)
+P = torch.tensor([[0.3, 0.6], [0.5, 0.8]], dtype=torch.float64)
+KERNELS = {
+    "binomial": Binomial(T),
+    "binomial, half": Binomial(T, towards="half"),
+    "absorbing": Absorbing(T),
+}
+kernels = pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS.keys())
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+# --------------------------------------------------------------------------------- one bit, as matrices
+
+
+def values(kernel: BitKernel) -> list[float]:
+    """The states of an entry."""
+    return [-1.0, 1.0, 0.0] if isinstance(kernel, Absorbing) else [-1.0, 1.0]
+
+
+def forward(kernel: BitKernel, step: int, p: float) -> Tensor:
+    """(S, S) q(s_t | s_{t−1}) with β_t = 1/(T − t + 1), rows before, columns after."""
+    beta = 1 / (kernel.steps - step + 1)
+    if isinstance(kernel, Absorbing):
+        rows = [[1 - beta, 0, beta], [0, 1 - beta, beta], [0, 0, 1]]
+    else:
+        end = p if kernel.towards == "marginal" else 0.5  # type: ignore[attr-defined]
+        rows = [[1 - beta * end, beta * end], [beta * (1 - end), 1 - beta * (1 - end)]]
+    return torch.tensor(rows, dtype=torch.float64)
+
+
+def after(kernel: BitKernel, steps: int, p: float) -> Tensor:
+    """(2, S) q(s_t | x), rows x = 0 and x = 1."""
+    matrix = torch.eye(len(values(kernel)), dtype=torch.float64)
+    for step in range(1, steps + 1):
+        matrix = matrix @ forward(kernel, step, p)
+    return matrix[:2]
+
+
+def posterior(kernel: BitKernel, step: int, p: float, x: int, s: int) -> Tensor:
+    """(S,) q(s_{t−1} | s_t = the s-th state, x), by Bayes."""
+    joint = after(kernel, step - 1, p)[x] * forward(kernel, step, p)[:, s]
+    return joint / joint.sum()
+
+
+@kernels
+def test_noise_is_the_product_of_its_steps(kernel):
+    n = 40_000
+    for x, step in itertools.product((0, 1), range(T + 1)):
+        data = torch.full((n, 1), float(x), dtype=torch.float64)
+        s = kernel.noised(data, torch.full((n,), step), torch.tensor([0.3]).double(), seeded(step))
+        counts = torch.tensor([int((s == value).sum()) for value in values(kernel)])
+        assert g_test(counts, after(kernel, step, 0.3)[x]) > 1e-4
+
+
+@kernels
+@pytest.mark.parametrize("step", range(1, T + 1))
+def test_divergence_and_step_back_are_those_of_bayes(kernel, step):
+    p, guess = 0.3, torch.tensor([[0.7]], dtype=torch.float64)
+    t, share = torch.tensor([float(step)]), torch.tensor([p], dtype=torch.float64)
+    for s, value in enumerate(values(kernel)):
+        if not after(kernel, step, p)[:, s].min() > 0:
+            continue
+        q = [posterior(kernel, step, p, x, s) for x in (0, 1)]
+        back = 0.3 * q[0] + 0.7 * q[1]
+        state = torch.tensor([[value]], dtype=torch.float64)
+        for x in (0, 1):
+            found = kernel.divergence(
+                torch.tensor([[float(x)]]).double(), state, guess.logit(), t, share
+            )
+            wanted = (torch.xlogy(q[x], q[x]) - torch.xlogy(q[x], back)).sum()
+            assert found.item() == pytest.approx(wanted.item(), abs=1e-12)
+        many = state.expand(20_000, 1)
+        drawn = kernel.back(many, guess.logit().expand(20_000, 1), t, share, seeded())
+        counts = torch.tensor([int((drawn == v).sum()) for v in values(kernel)])
+        assert g_test(counts, back) > 1e-4
+
+
+# ------------------------------------------------------------------------------- four bits, as sums
+
+
+class Skewed(nn.Module):
+    """Some network that is anything but right."""
+
+    def __init__(self, shape: tuple[int, ...], outputs: int) -> None:
+        super().__init__()
+        self.shape = shape
+        self.weight = nn.Parameter(torch.randn(4, 4, generator=seeded(3)))
+
+    def forward(self, z: Tensor, u: Tensor) -> Tensor:
+        found = (z.flatten(1) + 0.3) @ self.weight + 0.2 * u.unsqueeze(1)
+        return found.view(-1, *self.shape, 1)
+
+
+def skewed(kernel: BitKernel) -> BitDiffusion:
+    model = BitDiffusion(SPEC, kernel, Skewed, bound_steps=0).eval()
+    model.marginal.copy_(P)
+    return model
+
+
+def codes(kernel: BitKernel) -> Tensor:
+    """(S⁴, 2, 2) every state."""
+    return torch.tensor(
+        list(itertools.product(values(kernel), repeat=4)), dtype=torch.float64
+    ).view(-1, 2, 2)
+
+
+def entries(kernel: BitKernel, table: Tensor) -> Tensor:
+    """(…, S⁴) of table: (…, 4, S), the probabilities of states whose entries are independent."""
+    names = values(kernel)
+    where = torch.tensor(list(itertools.product(range(len(names)), repeat=4)))
+    return torch.stack([table[..., i, where[:, i]] for i in range(4)]).prod(0)
+
+
+def backwards(model: BitDiffusion, kernel: BitKernel, step: int) -> Tensor:
+    """(S⁴, S⁴) p(s_{t−1} | s_t), rows s_t, from posteriors by Bayes."""
+    states, names = codes(kernel), values(kernel)
+    guess = model.logits(states, torch.tensor(float(step))).sigmoid().detach().flatten(1)
+    table = torch.zeros(len(states), 4, len(names), dtype=torch.float64)
+    for row, i in itertools.product(range(len(states)), range(4)):
+        s = names.index(states[row].flatten()[i].item())
+        p = P.flatten()[i].item()
+        for x, weight in ((0, 1 - guess[row, i]), (1, guess[row, i])):
+            known = isinstance(kernel, Absorbing) and names[s] != 0
+            q = torch.eye(len(names)).double()[s] if known else posterior(kernel, step, p, x, s)
+            table[row, i] += weight * q
+    return entries(kernel, table)
+
+
+def exact(model: BitDiffusion, kernel: BitKernel) -> Tensor:
+    """(S⁴,) probabilities of the last states."""
+    start = torch.stack([after(kernel, T, p)[0] for p in P.flatten().tolist()])
+    found = entries(kernel, start)
+    for step in range(T, 0, -1):
+        found = found @ backwards(model, kernel, step)
+    return found
+
+
+def of_data(kernel: BitKernel, probabilities: Tensor) -> tuple[Tensor, Tensor]:
+    """The 16 data and their probabilities; nothing is hidden in the end."""
+    states = codes(kernel)
+    whole = (states != 0).flatten(1).all(1)
+    return (states[whole] > 0).double(), probabilities[whole]
+
+
+@kernels
+def test_samples_are_as_frequent_as_they_are_probable(kernel):
+    model = skewed(kernel)
+    _, p = of_data(kernel, exact(model, kernel))
+    assert p.sum().item() == pytest.approx(1.0, abs=1e-12)
+    bits = model.sample(20_000, generator=seeded()).flatten(1).long()
+    counts = (bits @ torch.tensor([8, 4, 2, 1])).bincount(minlength=16)
+    assert g_test(counts, p) > 1e-4
+
+
+@kernels
+def test_the_bound_is_the_sum_of_its_divergences_and_above_the_probability(kernel):
+    """The expectation of the bound, written out: over all states of every step."""
+    model = skewed(kernel)
+    x, p = of_data(kernel, exact(model, kernel))
+    states, names = codes(kernel), values(kernel)
+    wanted = torch.zeros(16, dtype=torch.float64)
+    for step in range(1, T + 1):
+        back = backwards(model, kernel, step)
+        for row in range(16):
+            tables = []
+            for i in range(4):
+                tables.append(after(kernel, step, P.flatten()[i].item())[int(x[row].flatten()[i])])
+            here = entries(kernel, torch.stack(tables))
+            for s in torch.nonzero(here).flatten().tolist():
+                q = [
+                    posterior(
+                        kernel,
+                        step,
+                        P.flatten()[i].item(),
+                        int(x[row].flatten()[i]),
+                        names.index(states[s].flatten()[i].item()),
+                    )
+                    for i in range(4)
+                ]
+                there = entries(kernel, torch.stack(q))
+                cost = torch.xlogy(there, there) - torch.xlogy(there, back[s])
+                wanted[row] += here[s] * cost[there > 0].sum()
+    assert (wanted >= -p.log() - 1e-9).all()
+    found = model.bound(x.repeat(4000, 1, 1), generator=seeded()).view(4000, 16)
+    error = found.std(0) / 4000**0.5
+    assert ((found.mean(0) - wanted).abs() < 4.5 * error + 1e-9).all()
+
+
+@kernels
+@pytest.mark.parametrize("visits", [1, 3])
+def test_visiting_few_steps_leaves_the_expectation(kernel, visits):
+    model = skewed(kernel)
+    x = torch.tensor([[1.0, 0.0], [1.0, 1.0]]).expand(20_000, 2, 2)
+    few = model.bound(x, generator=seeded(1), steps=visits)
+    every = model.bound(x, generator=seeded(2), steps=0)
+    error = ((few.var() + every.var()) / len(x)).sqrt()
+    assert abs(few.mean() - every.mean()) < 4.5 * error
+
+
+@kernels
+def test_training_begins_at_the_independent_model(kernel):
+    """Whose steps back are right, so that its bound is its likelihood."""
+    x = (torch.rand(4000, 2, 2, generator=seeded(), dtype=torch.float64) < P).double()
+    model = BitDiffusion(SPEC, kernel, bound_steps=0).eval()
+    model.begin(Batch(x.float(), None, None))
+    p = model.marginal
+    wanted = -(x * p.log() + (1 - x) * (1 - p).log()).flatten(1).sum(1)
+    found = model.bound(x, generator=seeded())
+    assert abs((found - wanted).mean()) < 4.5 * (found - wanted).std() / 4000**0.5
+
+
+def test_the_loss_estimates_the_bound():
+    model = skewed(KERNELS["binomial"])
+    x = torch.tensor([[1.0, 0.0], [1.0, 1.0]]).expand(20_000, 2, 2)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        loss = model.loss(Batch(x, None, None)).item()
+    every = model.bound(x, generator=seeded(2), steps=0)
+    assert loss == pytest.approx(every.mean().item(), abs=0.1)
+
+
+def test_what_bits_cannot_be_is_refused():
+    with pytest.raises(UnsupportedData, match="takes BINARY data; greys is LEVELS"):
+        BitDiffusion(DataSpec("greys", "", (2, 2), Support.LEVELS, 4))
+    with pytest.raises(UsageError, match="expected marginal or half"):
+        Binomial(3, towards="zero")
+    with pytest.raises(UsageError, match=r"model.kernel.steps=0 must be at least 1"):
+        Absorbing(0)
