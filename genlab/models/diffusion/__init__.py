@@ -5,11 +5,12 @@ from genlab.models.diffusion.bits import BitDiffusion
 from genlab.models.diffusion.denoisers import Denoiser
 from genlab.models.diffusion.model import Diffusion
 from genlab.models.diffusion.networks import Dense
-from genlab.models.diffusion.samplers import DDIM, Ancestral, Sampler
+from genlab.models.diffusion.samplers import DDIM, Ancestral, DPMSolver, Heun, Sampler
 from genlab.models.diffusion.schedules import Cosine, Linear, LogLinear, Schedule
 
 __all__ = [
     "DDIM",
+    "DPMSolver",
     "Absorbing",
     "Ancestral",
     "Binomial",
@@ -19,6 +20,7 @@ __all__ = [
     "Denoiser",
     "Dense",
     "Diffusion",
+    "Heun",
     "Linear",
     "LogLinear",
     "Sampler",
