@@ -10,13 +10,13 @@ from genlab.models.diffusion.schedules import Cosine, Linear, LogLinear, Schedul
 
 __all__ = [
     "DDIM",
-    "DPMSolver",
     "Absorbing",
     "Ancestral",
     "Binomial",
     "BitDiffusion",
     "BitKernel",
     "Cosine",
+    "DPMSolver",
     "Denoiser",
     "Dense",
     "Diffusion",

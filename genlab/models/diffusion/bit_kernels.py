@@ -57,6 +57,10 @@ class BitKernel(ABC):
     def back(self, s: Tensor, logits: Tensor, t: Tensor, p: Tensor, generator: Generator) -> Tensor:
         """A draw of p(s_{t−1} | s_t)."""
 
+    @abstractmethod
+    def log_prob(self, to: Tensor, s: Tensor, logits: Tensor, t: Tensor, p: Tensor) -> Tensor:
+        """(B, *shape) nats: log p(s_{t−1} = to | s_t = s)."""
+
 
 class Binomial(BitKernel):
     """towards: what bits become in the end, "marginal" frequencies or "half" ones and half zeros."""
@@ -84,6 +88,10 @@ class Binomial(BitKernel):
 
     def back(self, s: Tensor, logits: Tensor, t: Tensor, p: Tensor, generator: Generator) -> Tensor:
         return _signs(_mixed(*self._posteriors(s, t, p), logits), generator)
+
+    def log_prob(self, to: Tensor, s: Tensor, logits: Tensor, t: Tensor, p: Tensor) -> Tensor:
+        one = _mixed(*self._posteriors(s, t, p), logits)
+        return torch.where(to > 0, one, 1 - one).log()
 
     def _end(self, p: Tensor) -> Tensor:
         """π"""
@@ -123,6 +131,12 @@ class Absorbing(BitKernel):
         u = torch.rand(s.shape, generator=generator, device=s.device, dtype=s.dtype)
         shown = (s == 0) & (u * _shaped(t, s) < 1)
         return torch.where(shown, _signs(logits.sigmoid(), generator), s)
+
+    def log_prob(self, to: Tensor, s: Tensor, logits: Tensor, t: Tensor, p: Tensor) -> Tensor:
+        rate = 1 / _shaped(t, s)
+        shown = rate.log() + F.logsigmoid(to * logits)
+        each = torch.where(to == 0, torch.log1p(-rate), shown)
+        return torch.where(s == 0, each, 0.0)
 
 
 def _shaped(t: Tensor, like: Tensor) -> Tensor:

@@ -20,7 +20,9 @@ from torch import Generator, Tensor
 from genlab import randomness
 from genlab.contracts import (
     Batch,
+    Completes,
     DataSpec,
+    Evidence,
     Figure,
     GenerativeModel,
     Guarantee,
@@ -29,6 +31,7 @@ from genlab.contracts import (
     Images,
     LogLikelihood,
     Measure,
+    Observed,
     Stage,
     Support,
     UsageError,
@@ -36,18 +39,21 @@ from genlab.contracts import (
 from genlab.models.diffusion.bit_kernels import Binomial, BitKernel
 from genlab.models.diffusion.denoisers import Network
 from genlab.models.diffusion.networks import Dense
+from genlab.models.diffusion.particles import Population
 from genlab.nn.heads import Bernoulli
 
 FRAMES = 12
 
 
-class BitDiffusion(GenerativeModel, HasLikelihood, HasFigures):
+class BitDiffusion(GenerativeModel, HasLikelihood, Completes, HasFigures):
     """kernel: how bits are forgotten; None is ``Binomial``. network: called with (shape, outputs); None is
     ``Dense``. bound_steps: how many of the T steps ``log_likelihood`` visits per datum, one in each of as
-    many strata; 0 visits all. val_steps: the same for ``validate``.
+    many strata; 0 visits all. val_steps: the same for ``validate``. particles: that walk the chain for each
+    completion, one of which is drawn.
     """
 
     supports = frozenset({Support.BINARY})
+    completes = frozenset({Observed})
     guarantee = Guarantee.LOWER_BOUND
 
     def __init__(
@@ -57,14 +63,17 @@ class BitDiffusion(GenerativeModel, HasLikelihood, HasFigures):
         network: Network | None = None,
         bound_steps: int = 50,
         val_steps: int = 10,
+        particles: int = 16,
     ) -> None:
         super().__init__(spec)
+        if particles < 1:
+            raise UsageError(f"model.particles={particles} must be at least 1")
         for name, count in {"bound_steps": bound_steps, "val_steps": val_steps}.items():
             if count < 0:
                 raise UsageError(f"model.{name}={count} must be 0, for all, or more")
         self.kernel = kernel or Binomial()
         self.network = (network or Dense)(spec.shape, 1)
-        self.bound_steps, self.val_steps = bound_steps, val_steps
+        self.bound_steps, self.val_steps, self.particles = bound_steps, val_steps, particles
         self.marginal: Tensor
         self.register_buffer("marginal", torch.full(spec.shape, 0.5, dtype=torch.float64))
 
@@ -141,13 +150,52 @@ class BitDiffusion(GenerativeModel, HasLikelihood, HasFigures):
     @torch.no_grad()
     def denoise(self, n: int, *, generator: Generator) -> Iterator[Tensor]:
         """(n, *shape) states s_T, …, s_0 of the chain that the bound describes."""
-        nothing = self.marginal.new_zeros(n, *self.spec.shape)
-        end = torch.tensor(float(self.kernel.steps), device=nothing.device, dtype=torch.float64)
-        yield (s := self.kernel.noised(nothing, end, self.marginal, generator))
-        for step in range(self.kernel.steps, 0, -1):
-            t = torch.tensor(float(step), device=nothing.device, dtype=torch.float64)
+        yield (s := self._end(n, generator))
+        for t in self._times():
             s = self.kernel.back(s, self.logits(s, t), t, self.marginal, generator)
             yield s
+
+    def _end(self, n: int, generator: Generator) -> Tensor:
+        """(n, *shape) draws of s_T, which know nothing of a datum."""
+        nothing = self.marginal.new_zeros(n, *self.spec.shape)
+        return self.kernel.noised(nothing, self._times()[0], self.marginal, generator)
+
+    def _times(self) -> Tensor:
+        """(T,) from T to 1."""
+        steps = self.kernel.steps
+        return torch.arange(steps, 0, -1, device=self.marginal.device, dtype=torch.float64)
+
+    @torch.no_grad()
+    def complete(
+        self, evidence: Evidence, n: int, *, label: Tensor | None = None, generator: Generator
+    ) -> Tensor:
+        """(n, B, *shape): particles walk the chain with what is observed going where its exact posterior
+        leads, and are weighted by how probable the model finds that. Towards p(x | observed) the more of
+        them there are.
+        """
+        _refuse_label(label)
+        if not isinstance(evidence, Observed):
+            raise UsageError(
+                f"BitDiffusion completes Observed evidence, not {type(evidence).__name__}"
+            )
+        many, populations = n * self.particles, n * len(evidence.x)
+        x, mask = (part.repeat_interleave(many, 0) for part in (evidence.x, evidence.mask))
+        known = (2 * x.double() - 1) * torch.inf
+        population = Population(populations, self.particles, generator)
+        s = self._end(len(x), generator)
+        for t in self._times():
+            rows = population.survivors()
+            s = s if rows is None else s[rows]
+            logits = self.logits(s, t)
+            led = torch.where(mask, known, logits)
+            to = self.kernel.back(s, led, t, self.marginal, generator)
+            log_p, log_q = (
+                self.kernel.log_prob(to, s, each, t, self.marginal) for each in (logits, led)
+            )
+            population.weigh(torch.where(mask, log_p - log_q, 0.0).flatten(1).sum(1))
+            s = to
+        drawn = (s[population.one_of_each()] > 0).float()
+        return drawn.unflatten(0, (-1, n)).transpose(0, 1)
 
     def figures(self, batch: Batch, *, generator: Generator) -> Iterator[Figure]:
         if not self.spec.is_picture:

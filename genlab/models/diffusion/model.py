@@ -19,6 +19,7 @@ and ``sample`` walks that same chain, so the bound describes what is drawn.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -27,7 +28,9 @@ from torch import Generator, Tensor
 from genlab import randomness
 from genlab.contracts import (
     Batch,
+    Completes,
     DataSpec,
+    Evidence,
     Figure,
     GenerativeModel,
     Guarantee,
@@ -36,26 +39,32 @@ from genlab.contracts import (
     HasVelocity,
     LogLikelihood,
     Measure,
+    Noisy,
+    Observed,
+    Pooled,
     Stage,
     UsageError,
 )
-from genlab.models.diffusion import flow, pictures
+from genlab.models.diffusion import flow, pictures, posterior
 from genlab.models.diffusion.decoder import decoder_for
 from genlab.models.diffusion.denoisers import Denoiser
 from genlab.models.diffusion.reverse import divergence
 from genlab.models.diffusion.samplers import Ancestral, Sampler, noise
 from genlab.models.diffusion.schedules import LogLinear, Schedule, alpha, sigma, spread
+from genlab.models.diffusion.targets import target_for
 
 
-class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, HasFigures):
+class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, HasFigures):
     """schedule: called with levels=…; None is ``LogLinear``. denoiser: called with the spec.
 
     steps: T. weighting: "bound" trains the bound itself, "simple" the error in ε.
     bound_steps: how many of the T steps ``log_likelihood`` visits per datum, one in each of as many
-    strata; 0 visits all. val_steps: the same for ``validate``.
+    strata; 0 visits all. val_steps: the same for ``validate``. particles: that walk the chain for each
+    completion, one of which is drawn.
     """
 
     guarantee = Guarantee.LOWER_BOUND
+    completes = frozenset({Observed, Noisy, Pooled})
 
     def __init__(
         self,
@@ -66,8 +75,11 @@ class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, HasFigures):
         weighting: Literal["bound", "simple"] = "bound",
         bound_steps: int = 50,
         val_steps: int = 10,
+        particles: int = 16,
     ) -> None:
         super().__init__(spec)
+        if particles < 1:
+            raise UsageError(f"model.particles={particles} must be at least 1")
         if weighting not in ("bound", "simple"):
             raise UsageError(f"model.weighting={weighting}: expected bound or simple")
         if min(bound_steps, val_steps) < 0:
@@ -78,6 +90,7 @@ class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, HasFigures):
         self.chain = Ancestral(steps)
         self.span = (self.schedule.log_snr_max, self.schedule.log_snr_min)
         self.weighting, self.bound_steps, self.val_steps = weighting, bound_steps, val_steps
+        self.particles = particles
 
     # Training
 
@@ -208,12 +221,36 @@ class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, HasFigures):
         first = self.schedule(torch.zeros((), device=z.device, dtype=torch.float64))
         yield self.decoder.sample(z, first, generator)
 
+    def complete(
+        self, evidence: Evidence, n: int, *, label: Tensor | None = None, generator: Generator
+    ) -> Tensor:
+        """(n, B, *shape): each drawn from ``particles`` that walk the chain (``posterior``), towards p(x) r(x)
+        the more of them there are.
+        """
+        self._no_label(label)
+        many = n * self.particles
+        first = self.schedule(torch.zeros((), device=self.device, dtype=torch.float64))
+        target = target_for(_repeated(evidence, many), self.decoder, first)
+        populations = n * len(evidence.x if isinstance(evidence, Observed) else evidence.y)
+        rows = populations * self.particles
+        z = torch.randn(rows, *self.spec.shape, generator=generator, device=self.device)
+        x = posterior.draw(
+            self.denoiser, self.schedule, self.chain, target, z, self.particles, generator
+        )
+        return x.unflatten(0, (-1, n)).transpose(0, 1)
+
     def figures(self, batch: Batch, *, generator: Generator) -> Iterator[Figure]:
         return pictures.figures(self, batch, generator)
 
     def _no_label(self, label: Tensor | None) -> None:
         if label is not None:
             raise UsageError("this diffusion model is not trained with labels; leave label out")
+
+
+def _repeated(evidence: Evidence, times: int) -> Evidence:
+    """Each piece as often, one after the other."""
+    tensors = {k: v for k, v in vars(evidence).items() if isinstance(v, Tensor)}
+    return replace(evidence, **{k: v.repeat_interleave(times, 0) for k, v in tensors.items()})
 
 
 def sum_terms(terms: dict[str, Tensor]) -> Tensor:

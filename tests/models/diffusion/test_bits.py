@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from genlab.contracts import Batch, DataSpec, Support, UnsupportedData, UsageError
+from genlab.contracts import Batch, DataSpec, Observed, Support, UnsupportedData, UsageError
 from genlab.models.diffusion import Absorbing, Binomial, BitDiffusion, BitKernel
 from genlab.testing.statistics import g_test
 
@@ -235,6 +235,36 @@ def test_the_loss_estimates_the_bound():
         loss = model.loss(Batch(x, None, None)).item()
     every = model.bound(x, generator=seeded(2), steps=0)
     assert loss == pytest.approx(every.mean().item(), abs=0.1)
+
+
+@kernels
+@pytest.mark.parametrize("step", range(1, T + 1))
+def test_log_prob_is_that_of_the_step_back(kernel, step):
+    p, guess = 0.3, torch.tensor([[0.7]], dtype=torch.float64)
+    t, share = torch.tensor([float(step)]), torch.tensor([p], dtype=torch.float64)
+    for s, value in enumerate(values(kernel)):
+        if not after(kernel, step, p)[:, s].min() > 0:
+            continue
+        back = sum(w * posterior(kernel, step, p, x, s) for x, w in ((0, 0.3), (1, 0.7)))
+        for to, wanted in zip(values(kernel), back, strict=True):
+            state, there = (torch.tensor([[v]], dtype=torch.float64) for v in (value, to))
+            found = kernel.log_prob(there, state, guess.logit(), t, share).exp()
+            assert found.item() == pytest.approx(wanted.item(), abs=1e-12)
+
+
+@kernels
+def test_completions_follow_the_conditional(kernel):
+    model = skewed(kernel)
+    model.particles = 64
+    x, p = of_data(kernel, exact(model, kernel))
+    mask = torch.tensor([[True, False], [False, True]])
+    seen = Observed(x[9:10].float(), mask.unsqueeze(0))
+    drawn = model.complete(seen, 3000, generator=seeded())[:, 0]
+    assert (drawn[:, mask] == x[9][mask]).all()
+    agrees = (x[:, mask] == x[9][mask]).all(1)
+    wanted = torch.where(agrees, p, 0.0) / p[agrees].sum()
+    counts = (drawn.flatten(1).long() @ torch.tensor([8, 4, 2, 1])).bincount(minlength=16)
+    assert (counts / 3000 - wanted).abs().max() < 0.03
 
 
 def test_what_bits_cannot_be_is_refused():
