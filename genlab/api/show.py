@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 
 from genlab import randomness
+from genlab.api.evidence import KINDS, kind_of, read_evidence
 from genlab.api.neighbours import neighbours
-from genlab.api.observing import read_evidence
 from genlab.api.run import Run
 from genlab.contracts import (
     Batch,
@@ -20,7 +20,6 @@ from genlab.contracts import (
     DataError,
     Figure,
     HasFigures,
-    Observed,
     UsageError,
 )
 from genlab.gallery.drawing import how_many
@@ -85,38 +84,47 @@ def sample(
         return [picture]
 
 
-def complete(run: Run, folder: Path, file: Path, observed: str, n: int, *, seed: int = 0) -> Path:
-    """Write n completions of each datum in file, given its observed part; returns the picture.
+def complete(
+    run: Run,
+    folder: Path,
+    file: Path,
+    words: str,
+    n: int,
+    *,
+    seed: int = 0,
+    resize: bool = False,
+) -> Path:
+    """Write n completions of each datum in file, given what the words say of it; returns the picture.
 
-    observed: left, right, top, bottom, or the path of a mask image.
+    words: as ``read_evidence`` reads them.
     Raises UsageError where the model completes nothing of the kind, or a file does not fit the data.
     """
+    kind, _ = kind_of(words)
     model = run.model
-    if not isinstance(model, Completes) or Observed not in model.completes:
-        raise UsageError(f"{type(model).__name__} completes no data of which a part is observed")
+    takes = model.completes if isinstance(model, Completes) else frozenset()
+    if not isinstance(model, Completes) or KINDS[kind] not in takes:
+        known = " or ".join(name for name, each in KINDS.items() if each in takes)
+        raise UsageError(
+            f"--evidence {words}: {type(model).__name__} completes "
+            + (f"{known} evidence only" if known else "nothing")
+        )
     if n < 1:
         raise UsageError(f"--n {n} must be at least 1")
-    evidence = read_evidence(file, observed, run.spec)
+    evidence = read_evidence(file, words, run.spec, resize=resize)
     drawn = []
-    with progress("complete", len(evidence.x)) as advance, torch.no_grad():
-        for i in range(len(evidence.x)):
+    with progress("complete", len(evidence)) as advance, torch.no_grad():
+        for i in range(len(evidence)):
             noise = randomness.generator("complete", seed, i, device=model.device)
-            one = Observed(
-                *(part[i : i + 1].to(model.device) for part in (evidence.x, evidence.mask))
-            )
+            one = evidence.map(lambda each, i=i: each[i : i + 1].to(model.device))
             drawn.append(model.complete(one, n, generator=noise).cpu())
             advance(i + 1, "completed")
-    name = observed if not Path(observed).suffix else Path(observed).stem
-    command = f"genlab sample RUN --n {n} --seed {seed} --complete FILE --observed {name}"
     return write_completions(
         folder,
         torch.cat(drawn, dim=1),
-        evidence.x,
-        evidence.mask,
+        evidence,
         run.spec,
         seed=seed,
-        observed=name,
-        command=command,
+        words=words,
         about=about_run(run.record, train_command(run), seed),
     )
 

@@ -2,11 +2,13 @@
 
   genlab sample RUN --n 64 --seed 0
   genlab sample RUN --label 3 -o drawn
-  genlab sample RUN --complete image.png --observed left
+  genlab sample RUN --complete image.png --evidence observed:left
 
-Completion keeps the observed part of an image (left, right, top or bottom half, or where a mask image of
-the same size is bright) and draws the rest. FILE is a PNG of exactly the data's size or an .npz with an
-array x; the observed part is tinted blue in the picture.
+Completion draws data of which something is known. observed:left (right, top, bottom) or
+observed:mask.png, where a mask image is bright: FILE is a datum that is known there. noisy:0.3: FILE is
+a datum with Gaussian noise of that deviation. pooled:4: FILE holds the means over 4 × 4 pixels of an
+image. FILE is a PNG of exactly the size that is expected (--resize brings it to that) or an .npz with
+an array x. What was observed is tinted blue in the picture.
 """
 
 from __future__ import annotations
@@ -20,8 +22,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--n", type=int, default=64, help="how many to draw")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--label", type=int, metavar="K", help="the class to draw from")
-    parser.add_argument("--complete", metavar="FILE", type=Path, help="draw the rest of these data")
-    parser.add_argument("--observed", metavar="left|right|top|bottom|MASK.png")
+    parser.add_argument(
+        "--complete", metavar="FILE", type=Path, help="draw data given what is in FILE"
+    )
+    parser.add_argument(
+        "--evidence",
+        metavar="KIND:VALUE",
+        help="what FILE is: observed:left, noisy:0.3, pooled:4, …",
+    )
+    parser.add_argument(
+        "--resize", action="store_true", help="bring FILE to the size that is expected"
+    )
     parser.add_argument(
         "-o", "--out", metavar="DIR", type=Path, help="the run's own samples/ by default"
     )
@@ -31,17 +42,23 @@ def run(args: argparse.Namespace) -> int:
     from genlab.api import open, show
     from genlab.errors import UsageError
 
-    if (args.complete is None) != (args.observed is None):
-        raise UsageError(
-            "--complete FILE and --observed left|right|top|bottom|MASK.png go together"
-        )
+    if (args.complete is None) != (args.evidence is None):
+        raise UsageError("--complete FILE and --evidence KIND:VALUE go together")
+    if args.resize and args.complete is None:
+        raise UsageError("--resize is for --complete FILE")
     opened = open(args.run_path)
     folder = args.out or opened.directory.samples
     if args.complete is not None:
         if args.label is not None:
             raise UsageError("--label and --complete cannot be combined")
         picture = show.complete(
-            opened, folder, args.complete, args.observed, args.n, seed=args.seed
+            opened,
+            folder,
+            args.complete,
+            args.evidence,
+            args.n,
+            seed=args.seed,
+            resize=args.resize,
         )
         written = [picture]
     else:

@@ -5,7 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from genlab.contracts import DataSpec, Figure, Images, Matrix, Support
+from genlab.contracts import (
+    DataSpec,
+    Evidence,
+    Figure,
+    Images,
+    Matrix,
+    Noisy,
+    Observed,
+    Pooled,
+    Support,
+)
 from genlab.gallery.drawing import COLUMNS, REAL_RANGE, About, Drawn, draw
 
 OBSERVED = torch.tensor([0.15, 0.55, 1.0])  # blue, mixed into every pixel that was observed
@@ -14,23 +24,37 @@ UNKNOWN = 0.35  # grey of a pixel that was not observed, in the picture of the e
 
 
 def completion_grid(
-    draws: Tensor, x: Tensor, mask: Tensor, spec: DataSpec, about: About | None = None
+    draws: Tensor, evidence: Evidence, spec: DataSpec, about: About | None = None
 ) -> Drawn:
-    """draws: (n, B, *shape) given x where mask, both (B, *shape).
+    """draws: (n, B, *shape) of B pieces of evidence.
 
     One piece of evidence: it comes first, then its draws, row by row. Several: a row for each. Tables
     are shown as a matrix with a row for each draw.
     """
     if not spec.is_image:
         return draw(Figure("completions", "", Matrix(draws.flatten(0, 1).flatten(1))), about)
+    given, mask = _picture(evidence)
     if spec.support is Support.REAL:
-        x, draws = ((value + REAL_RANGE) / (2 * REAL_RANGE) for value in (x, draws))
-    evidence = torch.where(mask, x, torch.full_like(x, UNKNOWN))
-    cells = torch.cat([evidence[None], draws])
-    tinted = _tinted(cells, mask.expand_as(cells)).transpose(0, 1)
-    drawn = draw(Figure("completions", "", Images(_laid_out(tinted))), about)
-    words = "Blue: observed. First the evidence alone, then draws of the rest."
+        given, draws = ((value + REAL_RANGE) / (2 * REAL_RANGE) for value in (given, draws))
+    known = given if mask is None else torch.where(mask, given, torch.full_like(given, UNKNOWN))
+    cells = torch.cat([known[None], draws]).clamp(0, 1)
+    if mask is not None:
+        cells = _tinted(cells, mask.expand_as(cells))
+    drawn = draw(Figure("completions", "", Images(_laid_out(cells.transpose(0, 1)))), about)
+    words = "First the evidence alone, then draws given it."
+    words = f"Blue: observed. {words}" if mask is not None else words
     return Drawn(drawn.pictures, f"{words} {drawn.note}".strip())
+
+
+def _picture(evidence: Evidence) -> tuple[Tensor, Tensor | None]:
+    """(B, *shape) what is shown of evidence, and where it is known, if not everywhere."""
+    if isinstance(evidence, Observed):
+        return evidence.x, evidence.mask
+    if isinstance(evidence, Noisy):
+        return evidence.y, None
+    assert isinstance(evidence, Pooled)
+    large = evidence.y.repeat_interleave(evidence.factor, -1)
+    return large.repeat_interleave(evidence.factor, -2), None
 
 
 def _tinted(cells: Tensor, mask: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from genlab.contracts import DataSpec, Figure
+from genlab.contracts import DataSpec, Evidence, Figure
 from genlab.gallery.completions import completion_grid
 from genlab.gallery.drawing import About, Drawn, draw, image_pixels, sample_grid, thumbnail
 from genlab.runs import RunDirectory, atomic, write_json
@@ -67,22 +67,26 @@ def write_samples(
 def write_completions(
     folder: Path,
     draws: Tensor,
-    x: Tensor,
-    mask: Tensor,
+    evidence: Evidence,
     spec: DataSpec,
     *,
     seed: int,
-    observed: str,
-    command: str,
+    words: str,
     about: About | None = None,
 ) -> Path:
-    """Write completions draws: (n, B, *shape) of x where mask, both (B, *shape); return their picture."""
-    name = f"completions-{sanitised(observed)}-seed-{seed}"
-    drawn = completion_grid(draws, x, mask, spec, about)
-    _write_arrays(folder / f"{name}.npz", x=draws, observed=x, mask=mask)
+    """Write completions draws: (n, B, *shape) of evidence, in words as "observed:left"; return their
+    picture.
+    """
+    kind, _, value = words.partition(":")
+    value = Path(value).stem if kind == "observed" else value
+    name = f"completions-{sanitised(f'{kind}-{value}')}-seed-{seed}"
+    drawn = completion_grid(draws, evidence, spec, about)
+    given = {k: v for k, v in vars(evidence).items() if isinstance(v, Tensor)}
+    _write_arrays(folder / f"{name}.npz", x=draws, **{f"evidence {k}": v for k, v in given.items()})
     _write(folder / f"{name}.png", drawn.still)
-    words = {"seed": seed, "observed": observed, "n": len(draws), "command": command}
-    _write_entry(folder, name, "completions", drawn, words)
+    command = f"genlab sample RUN --n {len(draws)} --seed {seed} --complete FILE --evidence {kind}:{value}"
+    entry = {"seed": seed, "evidence": f"{kind}:{value}", "n": len(draws), "command": command}
+    _write_entry(folder, name, "completions", drawn, entry)
     return folder / f"{name}.png"
 
 

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import torch
 
-from genlab.contracts import DataSpec, Figure, Images, Matrix
+from genlab.contracts import DataSpec, Figure, Images, Matrix, Observed
 from genlab.gallery.completions import completion_grid
 from genlab.gallery.store import (
     sanitised,
@@ -68,9 +68,10 @@ def test_completions_mark_what_was_observed(tmp_path):
     x, mask = torch.ones(1, 1, 4, 4), torch.zeros(1, 1, 4, 4, dtype=torch.bool)
     mask[..., :2] = True
     draws = torch.ones(3, 1, 1, 4, 4)
-    write_completions(tmp_path, draws, x, mask, SPEC, seed=0, observed="left", command="words")
-    assert (tmp_path / "completions-left-seed-0.png").is_file()
-    drawn = completion_grid(draws, x, mask, SPEC)
+    seen = Observed(x, mask)
+    write_completions(tmp_path, draws, seen, SPEC, seed=0, words="observed:left")
+    assert (tmp_path / "completions-observed-left-seed-0.png").is_file()
+    drawn = completion_grid(draws, seen, SPEC)
     assert "Blue: observed" in drawn.note
 
 

@@ -54,9 +54,11 @@ def test_completions_keep_what_was_observed(run, tmp_path, observed):
     ] = 255
     Image.fromarray(mask).save(tmp_path / "mask.png")
     where = str(tmp_path / "mask.png") if observed == "mask" else observed
-    words = ["--complete", str(tmp_path / "x.png"), "--observed", where]
+    words = ["--complete", str(tmp_path / "x.png"), "--evidence", f"observed:{where}"]
     assert main(["sample", str(run.path), "--n", "3", *words, "-o", str(tmp_path)]) == 0
-    with np.load(tmp_path / f"completions-{observed}-seed-0.npz", allow_pickle=False) as arrays:
+    with np.load(
+        tmp_path / f"completions-observed-{observed}-seed-0.npz", allow_pickle=False
+    ) as arrays:
         x = arrays["x"]
     assert x.shape == (3, 1, 1, 8, 8)
     assert (x[:, 0, 0][:, mask > 0] == (image >= 128)[mask > 0]).all()
@@ -65,10 +67,67 @@ def test_completions_keep_what_was_observed(run, tmp_path, observed):
 def test_completion_takes_arrays(run, tmp_path):
     x = run.sample(2, seed=5).numpy()
     np.savez(tmp_path / "x.npz", x=x)
-    words = ["--n", "2", "--complete", str(tmp_path / "x.npz"), "--observed", "top"]
+    words = ["--n", "2", "--complete", str(tmp_path / "x.npz"), "--evidence", "observed:top"]
     assert main(["sample", str(run.path), *words, "-o", str(tmp_path)]) == 0
-    with np.load(tmp_path / "completions-top-seed-0.npz", allow_pickle=False) as arrays:
+    with np.load(tmp_path / "completions-observed-top-seed-0.npz", allow_pickle=False) as arrays:
         assert (arrays["x"][:, :, :, :4] == x[None, :, :, :4]).all()
+
+
+@pytest.fixture(scope="module")
+def diffusion(tmp_path_factory):
+    words = ["model=diffusion", "model.steps=5", "model.particles=2", "data=digits"]
+    quick = ["stages.fit.max_steps=2", "evaluate=[]", "gallery=false"]
+    return genlab.train(*words, *quick, f"folder={tmp_path_factory.mktemp('runs')}")
+
+
+@pytest.mark.parametrize(
+    ("words", "shape", "name"),
+    [("noisy:0.3", (8, 8), "noisy-0-3"), ("pooled:4", (2, 2), "pooled-4")],
+)
+def test_data_are_drawn_given_their_noisy_or_pooled_pixels(diffusion, tmp_path, words, shape, name):
+    image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    Image.fromarray(image).save(tmp_path / "y.png")
+    given = ["--complete", str(tmp_path / "y.png"), "--evidence", words, "-o", str(tmp_path)]
+    assert main(["sample", str(diffusion.path), "--n", "2", *given]) == 0
+    with np.load(tmp_path / f"completions-{name}-seed-0.npz", allow_pickle=False) as arrays:
+        x, y = arrays["x"], arrays["evidence y"]
+    assert x.shape == (2, 1, 1, 8, 8)
+    assert y.shape == (1, 1, *shape)
+    np.testing.assert_allclose(y[0, 0], image / 255, atol=1 / 16 / 2)
+    assert (tmp_path / f"completions-{name}-seed-0.png").is_file()
+
+
+def test_a_picture_is_resized_only_if_asked(diffusion, tmp_path, capsys):
+    Image.new("L", (16, 16), 255).save(tmp_path / "y.png")
+    words = ["--complete", str(tmp_path / "y.png"), "--evidence", "pooled:4", "-o", str(tmp_path)]
+    assert main(["sample", str(diffusion.path), "--n", "1", *words]) == 2
+    assert "has 16×16 pixels (height × width); expected are 2×2" in capsys.readouterr().err
+    assert main(["sample", str(diffusion.path), "--n", "1", *words, "--resize"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ("fuzzy:3", "expected observed:left, observed:MASK.png, noisy:SIGMA or pooled:FACTOR"),
+        ("noisy:none", "expected a deviation above 0, as noisy:0.3"),
+        ("noisy:-1", "expected a deviation above 0"),
+        ("pooled:3", "images of 8×8 can be pooled by 2, 4, 8"),
+        ("observed:nothing.png", "or a mask image that exists"),
+    ],
+)
+def test_evidence_that_means_nothing_is_refused(diffusion, tmp_path, capsys, words, complaint):
+    Image.new("L", (8, 8)).save(tmp_path / "y.png")
+    given = ["--complete", str(tmp_path / "y.png"), "--evidence", words]
+    assert main(["sample", str(diffusion.path), *given, "-o", str(tmp_path / "out")]) == 2
+    assert complaint in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_says_what_it_completes(run, tmp_path, capsys):
+    Image.new("L", (8, 8)).save(tmp_path / "y.png")
+    words = ["--complete", str(tmp_path / "y.png"), "--evidence", "noisy:0.3"]
+    assert main(["sample", str(run.path), *words]) == 2
+    assert "MADE completes observed evidence only" in capsys.readouterr().err
 
 
 def big(path):
@@ -91,7 +150,7 @@ def half(path):
 @pytest.mark.parametrize(
     ("name", "write", "complaint"),
     [
-        ("x.png", big, "has 8×9 pixels (height × width); the data have 8×8"),
+        ("x.png", big, "has 8×9 pixels (height × width); expected are 8×8: add --resize"),
         ("x.png", coloured, "in colour"),
         ("x.png", text, "no image"),
         ("x.npz", half, "values other than 0 and 1"),
@@ -101,7 +160,14 @@ def half(path):
 )
 def test_files_that_do_not_fit_are_refused(run, tmp_path, capsys, name, write, complaint):
     write(tmp_path / name)
-    words = ["--complete", str(tmp_path / name), "--observed", "left", "-o", str(tmp_path / "out")]
+    words = [
+        "--complete",
+        str(tmp_path / name),
+        "--evidence",
+        "observed:left",
+        "-o",
+        str(tmp_path / "out"),
+    ]
     assert main(["sample", str(run.path), *words]) == 2
     error = capsys.readouterr().err
     assert complaint in error
@@ -111,7 +177,13 @@ def test_files_that_do_not_fit_are_refused(run, tmp_path, capsys, name, write, c
 
 @pytest.mark.parametrize(
     "words",
-    [["--n", "0"], ["--label", "10"], ["--complete", "x.png"], ["--observed", "left"]],
+    [
+        ["--n", "0"],
+        ["--label", "10"],
+        ["--complete", "x.png"],
+        ["--evidence", "observed:left"],
+        ["--resize"],
+    ],
 )
 def test_wrong_words_are_refused(run, tmp_path, words):
     assert main(["sample", str(run.path), *words, "-o", str(tmp_path / "out")]) == 2

@@ -10,9 +10,9 @@ step forgets as much as any other):
   2107.03006). As T grows, entries are hidden one at a time, and the model becomes autoregressive in all
   orders at once (Hoogeboom et al. 2022, "Autoregressive Diffusion Models", arXiv 2110.02037).
 
-A network says p̂, the probability that an entry of the datum is 1 given a state. A step back is then the mean
-of the exact posteriors, p(s_{t−1} | s_t) = Σ_x p̂(x) q(s_{t−1} | s_t, x), and costs KL(q || p) nats. States are
-+1 for a 1, −1 for a 0, and 0 for what is hidden.
+A network says p̂, the probability that an entry of the datum is 1 given a state. A step back is then
+the mean of the exact posteriors, p(s_{t−1} | s_t) = Σ_x p̂(x) q(s_{t−1} | s_t, x), and costs KL(q || p)
+nats. States are +1 for a 1, −1 for a 0, and 0 for what is hidden.
 """
 
 from __future__ import annotations
@@ -123,7 +123,9 @@ class Absorbing(BitKernel):
         return p.logit().expand_as(s)
 
     def divergence(self, x: Tensor, s: Tensor, logits: Tensor, t: Tensor, p: Tensor) -> Tensor:
-        """A hidden entry is shown with probability 1/t, by q and by p; then p may show the wrong value."""
+        """A hidden entry is shown with probability 1/t, by q and by p; then p may show the wrong
+        value.
+        """
         surprise = F.binary_cross_entropy_with_logits(logits, x, reduction="none")
         return torch.where(s == 0, surprise, 0.0) / _shaped(t, s)
 

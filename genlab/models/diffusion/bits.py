@@ -5,9 +5,9 @@ nothing is left after T steps, s_T has no divergence from its prior, and
 
     −log p(x) ≤ Σ_{t=1..T} E KL( q(s_{t−1} | s_t, x) || p(s_{t−1} | s_t) ),
 
-where the last term, t = 1, is the cost of the datum itself given s_1. The bound is one of a mass, and stands
-beside those of all other models of bits. The network corrects what the marginals of the training data
-and s_t say of an entry alone, so that training begins at the independent model's own number.
+where the last term, t = 1, is the cost of the datum itself given s_1. The bound is one of a mass, and
+stands beside those of all other models of bits. The network corrects what the marginals of the training
+data and s_t say of an entry alone, so that training begins at the independent model's own number.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ FRAMES = 12
 
 
 class BitDiffusion(GenerativeModel, HasLikelihood, Completes, HasFigures):
-    """kernel: how bits are forgotten; None is ``Binomial``. network: called with (shape, outputs); None is
-    ``Dense``. bound_steps: how many of the T steps ``log_likelihood`` visits per datum, one in each of as
-    many strata; 0 visits all. val_steps: the same for ``validate``. particles: that walk the chain for each
-    completion, one of which is drawn.
+    """kernel: how bits are forgotten; None is ``Binomial``. network: called with (shape, outputs); None
+    is ``Dense``. bound_steps: how many of the T steps ``log_likelihood`` visits per datum, one in each
+    of as many strata; 0 visits all. val_steps: the same for ``validate``. particles: that walk the
+    chain for each completion, one of which is drawn.
     """
 
     supports = frozenset({Support.BINARY})
@@ -178,21 +178,21 @@ class BitDiffusion(GenerativeModel, HasLikelihood, Completes, HasFigures):
             raise UsageError(
                 f"BitDiffusion completes Observed evidence, not {type(evidence).__name__}"
             )
-        many, populations = n * self.particles, n * len(evidence.x)
-        x, mask = (part.repeat_interleave(many, 0) for part in (evidence.x, evidence.mask))
-        known = (2 * x.double() - 1) * torch.inf
-        population = Population(populations, self.particles, generator)
-        s = self._end(len(x), generator)
+        many = n * self.particles
+        seen = evidence.map(lambda each: each.repeat_interleave(many, 0))
+        known = (2 * seen.x.double() - 1) * torch.inf
+        population = Population(n * len(evidence), self.particles, generator)
+        s = self._end(len(seen), generator)
         for t in self._times():
             rows = population.survivors()
             s = s if rows is None else s[rows]
             logits = self.logits(s, t)
-            led = torch.where(mask, known, logits)
+            led = torch.where(seen.mask, known, logits)
             to = self.kernel.back(s, led, t, self.marginal, generator)
             log_p, log_q = (
                 self.kernel.log_prob(to, s, each, t, self.marginal) for each in (logits, led)
             )
-            population.weigh(torch.where(mask, log_p - log_q, 0.0).flatten(1).sum(1))
+            population.weigh(torch.where(seen.mask, log_p - log_q, 0.0).flatten(1).sum(1))
             s = to
         drawn = (s[population.one_of_each()] > 0).float()
         return drawn.unflatten(0, (-1, n)).transpose(0, 1)

@@ -19,7 +19,6 @@ and ``sample`` walks that same chain, so the bound describes what is drawn.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -224,16 +223,15 @@ class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, HasFigur
     def complete(
         self, evidence: Evidence, n: int, *, label: Tensor | None = None, generator: Generator
     ) -> Tensor:
-        """(n, B, *shape): each drawn from ``particles`` that walk the chain (``posterior``), towards p(x) r(x)
-        the more of them there are.
+        """(n, B, *shape): each drawn from ``particles`` that walk the chain (``posterior``), towards
+        p(x) r(x) the more of them there are.
         """
         self._no_label(label)
         many = n * self.particles
         first = self.schedule(torch.zeros((), device=self.device, dtype=torch.float64))
-        target = target_for(_repeated(evidence, many), self.decoder, first)
-        populations = n * len(evidence.x if isinstance(evidence, Observed) else evidence.y)
-        rows = populations * self.particles
-        z = torch.randn(rows, *self.spec.shape, generator=generator, device=self.device)
+        repeated = evidence.map(lambda each: each.repeat_interleave(many, 0))
+        target = target_for(repeated, self.decoder, first)
+        z = torch.randn(len(repeated), *self.spec.shape, generator=generator, device=self.device)
         x = posterior.draw(
             self.denoiser, self.schedule, self.chain, target, z, self.particles, generator
         )
@@ -245,12 +243,6 @@ class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, HasFigur
     def _no_label(self, label: Tensor | None) -> None:
         if label is not None:
             raise UsageError("this diffusion model is not trained with labels; leave label out")
-
-
-def _repeated(evidence: Evidence, times: int) -> Evidence:
-    """Each piece as often, one after the other."""
-    tensors = {k: v for k, v in vars(evidence).items() if isinstance(v, Tensor)}
-    return replace(evidence, **{k: v.repeat_interleave(times, 0) for k, v in tensors.items()})
 
 
 def sum_terms(terms: dict[str, Tensor]) -> Tensor:

@@ -1,9 +1,10 @@
 """Populations of weighted particles: one for each draw that is wanted.
 
-Sequential Monte Carlo keeps K particles in each of S populations. A particle's weight says how much of the
-target it stands for; where few carry it all, the population is drawn anew in proportion to it. The mean
-weight is an unbiased estimate of the target's constant, and a particle drawn by weight at the end is a draw of
-the target as K grows (Doucet, de Freitas, Gordon: Sequential Monte Carlo Methods in Practice. 2001).
+Sequential Monte Carlo keeps K particles in each of S populations. A particle's weight says how much of
+the target it stands for; where few carry it all, the population is drawn anew in proportion to it. The
+mean weight is an unbiased estimate of the target's constant, and a particle drawn by weight at the end
+is a draw of the target as K grows (Doucet, de Freitas, Gordon: Sequential Monte Carlo Methods in
+Practice. 2001).
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ class Population:
         self.log_w = self.log_w + log_w.double().view_as(self.log_w)
 
     def survivors(self) -> Tensor | None:
-        """(S·K,) rows to go on with, after which the weights are equal; None where no population is poor."""
+        """(S·K,) rows to go on with, after which the weights are equal; None where no population is
+        poor.
+        """
         weight = self.weights()
         ess = 1 / (weight.square().sum(1) * weight.shape[1])
         poor = ess < LEAST_ESS

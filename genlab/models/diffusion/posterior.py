@@ -1,14 +1,14 @@
 """Multiplying the distribution of a diffusion with another, r(x): draws of what evidence leaves open.
 
-The chain from z_1 to z_0 and x has p(x) at its end. To have p(x) r(x) there, particles walk the same chain, each
-step pulled towards the evidence by the gradient of the twist log r̃(z_t) (``targets``),
+The chain from z_1 to z_0 and x has p(x) at its end. To have p(x) r(x) there, particles walk the same
+chain, each step pulled towards the evidence by the gradient of the twist log r̃(z_t) (``targets``),
 
     q(z_s | z_t) = N(μ + Σ ∇ log r̃(z_t), Σ)   in the place of   p(z_s | z_t) = N(μ, Σ),
 
-and weighted by p(z_s | z_t) r̃(z_s) / (q(z_s | z_t) r̃(z_t)), so that whatever the twist, the ends have the right
-distribution as their number grows (Wu, Trippe, Naesseth, Blei, Cunningham 2023, "Practical and Asymptotically
-Exact Conditional Sampling in Diffusion Models", arXiv 2306.17775). The product itself: Sohl-Dickstein, Weiss,
-Maheswaranathan, Ganguli 2015, arXiv 1503.03585, section 2.5.
+and weighted by p(z_s | z_t) r̃(z_s) / (q(z_s | z_t) r̃(z_t)), so that whatever the twist, the ends have
+the right distribution as their number grows (Wu, Trippe, Naesseth, Blei, Cunningham 2023, "Practical
+and Asymptotically Exact Conditional Sampling in Diffusion Models", arXiv 2306.17775). The product
+itself: Sohl-Dickstein, Weiss, Maheswaranathan, Ganguli 2015, arXiv 1503.03585, section 2.5.
 """
 
 from __future__ import annotations

@@ -1,11 +1,13 @@
-"""What evidence says of the states of a diffusion: how probable it is at z_t, and which data agree with it.
+"""What evidence says of the states of a diffusion: how probable it is at z_t, and which data agree with
+it.
 
-Evidence r(x) multiplies the model's distribution. At z_t, x is about N(x̂, v̂), entry by entry, and the twist
+Evidence r(x) multiplies the model's distribution. At z_t, x is about N(x̂, v̂), entry by entry, and the
+twist
 
     r̃(z_t) = ∫ r(x) N(x; x̂, v̂) dx
 
-says where the chain should go. At z_0 little is left to say of x: it is drawn from p(x | z_0) r(x), exactly where
-r is a product over entries, and weighted by its constant.
+says where the chain should go. At z_0 little is left to say of x: it is drawn from p(x | z_0) r(x),
+exactly where r is a product over entries, and weighted by its constant.
 """
 
 from __future__ import annotations
@@ -144,8 +146,8 @@ NEAR = 2  # levels on either side of the most probable one that an entry may tak
 def with_sum(log_p: Tensor, wanted: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
     """log_p: (N, M, L) of M independent entries, wanted: (N,) the sum of their levels.
 
-    Levels (N, M) given that sum, and the log-probability (N,) of it; −inf, and some levels, where the sum is
-    out of reach. Only levels near the most probable one of each entry are looked at.
+    Levels (N, M) given that sum, and the log-probability (N,) of it; −inf, and some levels, where the
+    sum is out of reach. Only levels near the most probable one of each entry are looked at.
     """
     n, m, levels = log_p.shape
     width = min(2 * NEAR + 1, levels)

@@ -1,14 +1,16 @@
-"""The window of DRAW: a grid of N × N Gaussian filters, wherever the decoder puts it and as wide as it wants.
+"""The window of DRAW: a grid of N × N Gaussian filters, wherever the decoder puts it and as wide as it
+wants.
 
-For a picture of height A and width B and its pixels a = 1 … A, b = 1 … B, five numbers of the decoder give the
-centre, the width of the filters, the stride between them and an intensity (equations 21 to 26 of the
-paper):
+For a picture of height A and width B and its pixels a = 1 … A, b = 1 … B, five numbers of the decoder
+give the centre, the width of the filters, the stride between them and an intensity (equations 21 to 26
+of the paper):
 
     g_X = (B + 1)/2 · (g̃_X + 1),   g_Y = (A + 1)/2 · (g̃_Y + 1),   δ = (max(A, B) − 1)/(N − 1) · δ̃,
     μ_i = g + (i − N/2 − ½) δ,      F[i, a] ∝ exp(−(a − μ_i)²/2σ²),  with rows that sum to one.
 
-Reading is γ F_Y x F_Xᵀ, writing 1/γ F_Yᵀ w F_X. The rows are a softmax over pixels, which is what the formula
-says: they sum to one wherever the window is, even where every weight would vanish in float32, far outside.
+Reading is γ F_Y x F_Xᵀ, writing 1/γ F_Yᵀ w F_X. The rows are a softmax over pixels, which is what the
+formula says: they sum to one wherever the window is, even where every weight would vanish in float32,
+far outside.
 """
 
 from __future__ import annotations

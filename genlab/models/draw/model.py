@@ -50,11 +50,11 @@ class Glimpse(NamedTuple):
 class DRAW(GenerativeModel, HasLikelihood, HasImportanceWeights, HasEncoder, HasFigures):
     """Deep recurrent attentive writer (Gregor et al. 2015).
 
-    glimpses: T. hidden: units of each LSTM. latent: size of each z_t. read, write: N of a window of N × N
-    filters; None reads and writes everything. components: of the logistic mixture of each grey level.
-    autoregressive: let the prior of z_t follow from h_{t−1}; else it is N(0, I). warm_up: steps in which
-    the divergences' weight rises from 0 to 1. free_bits: nats for each glimpse below which its divergence, as
-    the mean of a batch, is not pushed.
+    glimpses: T. hidden: units of each LSTM. latent: size of each z_t. read, write: N of a window of N ×
+    N filters; None reads and writes everything. components: of the logistic mixture of each grey level.
+    autoregressive: let the prior of z_t follow from h_{t−1}; else it is N(0, I). warm_up: steps in
+    which the divergences' weight rises from 0 to 1. free_bits: nats for each glimpse below which its
+    divergence, as the mean of a batch, is not pushed.
 
     Raises UnsupportedData for windows on data that are no images, UsageError for values out of range.
     """
@@ -163,7 +163,9 @@ class DRAW(GenerativeModel, HasLikelihood, HasImportanceWeights, HasEncoder, Has
         return torch.cat([x.view(-1, *shape), error.view(-1, *shape)], dim=1)
 
     def shown(self, canvas: Tensor) -> Tensor:
-        """(B, *shape) in [0, 1]: what the canvas shows; of a logistic mixture, the mean of its centres."""
+        """(B, *shape) in [0, 1]: what the canvas shows; of a logistic mixture, the mean of its
+        centres.
+        """
         if isinstance(self.head, Bernoulli):
             return self.head.mean(canvas)
         logits, centres, _ = canvas.chunk(3, dim=-1)

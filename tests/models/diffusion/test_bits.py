@@ -180,9 +180,9 @@ def test_the_bound_is_the_sum_of_its_divergences_and_above_the_probability(kerne
     for step in range(1, T + 1):
         back = backwards(model, kernel, step)
         for row in range(16):
-            tables = []
-            for i in range(4):
-                tables.append(after(kernel, step, P.flatten()[i].item())[int(x[row].flatten()[i])])
+            bits = x[row].flatten().long().tolist()
+            shares = P.flatten().tolist()
+            tables = [after(kernel, step, p)[b] for p, b in zip(shares, bits, strict=True)]
             here = entries(kernel, torch.stack(tables))
             for s in torch.nonzero(here).flatten().tolist():
                 q = [

@@ -96,7 +96,9 @@ def test_far_outside_the_gradient_is_finite():
 
 @pytest.mark.parametrize(("n", "size"), [(2, 28), (5, 28), (2, 8), (3, 8), (5, 32)])
 def test_the_first_window_sees_the_middle_half_of_a_picture(n, size):
-    """Every pixel there has a good share of some filter: experiment 13 stays where it is with a narrow one."""
+    """Every pixel there has a good share of some filter: experiment 13 stays where it is with a narrow
+    one.
+    """
     first = window(wide(n, size, size).unsqueeze(0), n, size, size)
     seen = first.rows[0].sum(0)
     middle = seen[size // 4 : size - size // 4]
