@@ -30,6 +30,9 @@ from genlab.spelling import suggest
 
 GROUPS = (
     "model",
+    "schedule",
+    "denoiser",
+    "sampler",
     "data",
     "trainer",
     "optimizer",
@@ -39,6 +42,10 @@ GROUPS = (
     "logger",
     "experiment",
 )
+INSIDE = {
+    "schedule": "model.schedule",
+    "denoiser": "model.denoiser",
+}  # groups that are parts of a model
 REQUIRED = ("model", "data", "trainer", "likelihood")
 KEYS = (*GROUPS, "seed", "stages", "folder", "name", "evaluate", "samples", "gallery", "select")
 # What decides the weights: two runs with the same values of these end in the same place.
@@ -148,6 +155,8 @@ def _normal(word: str) -> str:
         return f"+{key}={value}" if key == "experiment" else f"{key}={value}"
     if sign == "~" or key in GROUPS:
         return word
+    if top in INSIDE:
+        key = INSIDE[top] + key.removeprefix(top)
     if "*" in key:
         raise UsageError(f"{word}: a word sets one key; write one for each in the place of *")
     _require_readable(word, f"++{key}={value}")

@@ -6,23 +6,41 @@ then cut.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from genlab.blocks import BLOCK
-from genlab.contracts import GenerativeModel
+from genlab.contracts import GenerativeModel, TakesSampler, UsageError
 from genlab.progress import progress
 from genlab.randomness import generator
 
 
 @torch.no_grad()
-def draw(model: GenerativeModel, n: int, *, seed: int, label: int | None = None) -> Tensor:
-    """(n, *shape) draws on the model's device. The first m of n are the same for every n."""
+def draw(
+    model: GenerativeModel,
+    n: int,
+    *,
+    seed: int,
+    label: int | None = None,
+    sampler: Any = None,
+) -> Tensor:
+    """(n, *shape) draws on the model's device. The first m of n are the same for every n.
+
+    sampler: None is the model's own. Raises UsageError where the model takes no other.
+    """
+    if sampler is not None and not isinstance(model, TakesSampler):
+        raise UsageError(f"{type(model).__name__} draws in one way only: leave sampler=… out")
     labels = None if label is None else torch.full((BLOCK,), label, device=model.device)
     drawn = []
     with progress("sample", n) as advance:
         for block in range(-(-n // BLOCK)):
             noise = generator("sample", seed, block, device=model.device)
-            drawn.append(model.sample(BLOCK, label=labels, generator=noise))
+            if sampler is None:
+                drawn.append(model.sample(BLOCK, label=labels, generator=noise))
+            else:
+                assert isinstance(model, TakesSampler)
+                drawn.append(model.sample_by(sampler, BLOCK, label=labels, generator=noise))
             advance(min(n, (block + 1) * BLOCK), "drawn")
     return torch.cat(drawn)[:n]

@@ -22,15 +22,18 @@ def write_quality(
     measured: Measured,
     seed: int,
     about: Mapping[str, Any],
+    sampler: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write one metric's numbers and return what was written. There is no NaN in it.
 
-    seed: of the samples and of the metric. about: checkpoint, and the like.
+    seed: of the samples and of the metric. about: checkpoint, and the like. sampler: None is the model's
+    own.
     """
+    drawn = {"n": measured.n, "seed": seed, "block": BLOCK}
     metric = measured.metric
     asked = {
         "metric": {"name": metric.name, "parameters": metric.settings, "shown": list(metric.shown)},
-        "samples": {"n": measured.n, "seed": seed, "block": BLOCK},
+        "samples": drawn if sampler is None else drawn | {"sampler": dict(sampler)},
         "features": {"name": measured.features.name, "accuracy": measured.features.accuracy},
     }
     content = {

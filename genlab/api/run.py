@@ -164,6 +164,7 @@ class Run:
         n: int | None = None,
         seed: int | None = None,
         settings: TrainerSettings | None = None,
+        sampler: Mapping[str, Any] | None = None,
         everything: bool = False,
     ) -> list[dict[str, Any]]:
         """The model's answers about a split and its samples, by metrics; keep and return what they say.
@@ -171,8 +172,8 @@ class Run:
         metrics: component nodes by name, as ``metric=all`` composes them; None for those of its answers
         that the model can have. everything: leave out those that it cannot have.
         Every process takes part in asking about a datum. The metrics of samples are all given the same n
-        samples, those of ``seed`` (the run's own by default), beside n data of the split, and rank 0
-        alone computes them. Other ranks return [].
+        samples, those of ``seed`` (the run's own by default) and ``sampler``, beside n data of the split,
+        and rank 0 alone computes them. Other ranks return [].
         Raises UsageError for a metric that the model cannot have, and where n is too large or too small
         for the data or a metric.
         """
@@ -190,7 +191,7 @@ class Run:
         found = [self._answer(metric, split, chosen, noise) for metric in asking]
         if rank() != 0:
             return []
-        return found + (self._quality(comparing, split, count, noise) if comparing else [])
+        return found + (self._quality(comparing, split, count, noise, sampler) if comparing else [])
 
     def _count(self, split: str, n: int | None, metrics: Sequence[SampleMetric]) -> int:
         self.data.prepare_data()
@@ -210,12 +211,17 @@ class Run:
         return json.loads(question.file(self.directory).read_text()) if rank() == 0 else {}
 
     def _quality(
-        self, metrics: Sequence[SampleMetric], split: str, n: int, seed: int
+        self,
+        metrics: Sequence[SampleMetric],
+        split: str,
+        n: int,
+        seed: int,
+        sampler: Mapping[str, Any] | None,
     ) -> list[dict[str, Any]]:
-        samples = self.sample(n, seed=seed)
+        samples = self.sample(n, seed=seed, sampler=sampler)
         about = {"checkpoint": self._provenance}
         return [
-            write_quality(self.directory, self.data, split, measured, seed, about)
+            write_quality(self.directory, self.data, split, measured, seed, about, sampler)
             for measured in measure(metrics, samples, self.data, split)
         ]
 
@@ -252,13 +258,25 @@ class Run:
             "weights": "ema" if "current_model_state" in content else "raw",
         }
 
-    def sample(self, n: int, *, seed: int = 0, label: int | None = None) -> Tensor:
-        """(n, *shape) draws. The first m of n are the same for every n."""
+    def sample(
+        self,
+        n: int,
+        *,
+        seed: int = 0,
+        label: int | None = None,
+        sampler: Mapping[str, Any] | None = None,
+    ) -> Tensor:
+        """(n, *shape) draws. The first m of n are the same for every n.
+
+        sampler: a component node; None is the model's own sampler, which its likelihood describes.
+        """
         if n < 1 or seed < 0:
             raise UsageError(f"--n {n} must be at least 1 and --seed {seed} at least 0")
         if label is not None and not 0 <= label < self.spec.classes:
             raise UsageError(f"--label {label}: {self.spec.name} has {self.spec.classes} classes")
-        return draw(require_generative(self.model, "samples"), n, seed=seed, label=label)
+        model = require_generative(self.model, "samples")
+        other = None if sampler is None else build(sampler, where="sampler")
+        return draw(model, n, seed=seed, label=label, sampler=other)
 
 
 def require_generative(model: Model, what: str) -> GenerativeModel:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -60,13 +61,24 @@ def _show_samples(run: Run, about: Mapping[str, str]) -> Iterator[Figure]:
 
 
 def sample(
-    run: Run, folder: Path, n: int, *, seed: int = 0, label: int | None = None
+    run: Run,
+    folder: Path,
+    n: int,
+    *,
+    seed: int = 0,
+    label: int | None = None,
+    sampler: Mapping[str, Any] | None = None,
+    words: Sequence[str] = (),
 ) -> list[Path]:
-    """Write n samples into folder, with single images and animated figures; returns the pictures."""
+    """Write n samples into folder, with single images and animated figures; returns the pictures.
+
+    sampler: None is the model's own; words: those that named it.
+    """
     command = f"genlab sample RUN --n {n} --seed {seed}"
     command += "" if label is None else f" --label {label}"
+    command += "".join(f" {word}" for word in words)
     about = about_run(run.record, train_command(run), seed)
-    samples = run.sample(n, seed=seed, label=label)
+    samples = run.sample(n, seed=seed, label=label, sampler=sampler)
     picture = write_samples(
         folder,
         samples,
@@ -75,8 +87,11 @@ def sample(
         command=command,
         about=about,
         label=label,
+        sampler=" ".join(words) if sampler is not None else "",
         singles=True,
     )
+    if sampler is not None:  # figures are of the model's own
+        return [picture]
     try:
         return [picture, *write_animations(folder, figures(run, seed), seed=seed, about=about)]
     except DataError as error:

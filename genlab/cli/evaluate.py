@@ -3,6 +3,7 @@
   genlab evaluate RUN --split test
   genlab evaluate RUN likelihood=elbo trainer=ddp_cpu
   genlab evaluate RUN metric=all samples=2000
+  genlab evaluate RUN metric=frechet sampler=dpm sampler.steps=20
 
 Model and data come from the run; likelihood, trainer and seed may be set anew. With neither likelihood=…
 nor metric=… a run gets what training gives it: its likelihood, and the metrics of its answers
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from genlab.api import Run
 
-SETTABLE = ("likelihood", "metric", "samples", "trainer", "seed")
+SETTABLE = ("likelihood", "metric", "samples", "sampler", "trainer", "seed")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,6 +69,9 @@ class _Asked:
         self.metrics = coerce(config.get("metric"), dict | None, "metric")
         if "samples" in tops and not self.metrics:
             raise UsageError("samples=… is for metric=…: name one, or metric=all")
+        self.sampler = config.get("sampler")
+        if self.sampler and not self.metrics:
+            raise UsageError("sampler=… is for metric=…: name one, or metric=all")
         check_metrics(self.metrics or {})
         self.usual = not self.metrics and "likelihood" not in tops
         self.likelihood = config["likelihood"] if "likelihood" in tops else None
@@ -87,5 +91,6 @@ class _Asked:
                 n=self.n,
                 seed=self.seed,
                 settings=self.settings,
+                sampler=self.sampler,
                 everything=self.everything,
             )

@@ -10,6 +10,9 @@ import argparse
 
 KINDS = {
     "models": "model",
+    "schedules": "schedule",
+    "denoisers": "denoiser",
+    "samplers": "sampler",
     "data": "data",
     "likelihoods": "likelihood",
     "metrics": "metric",

@@ -2,6 +2,7 @@
 
   genlab sample RUN --n 64 --seed 0
   genlab sample RUN --label 3 -o drawn
+  genlab sample RUN sampler=dpm sampler.steps=20
   genlab sample RUN --complete image.png --evidence observed:left
 
 Completion draws data of which something is known. observed:left (right, top, bottom) or
@@ -18,7 +19,7 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run_path", metavar="RUN", type=Path)
+    parser.add_argument("words", nargs="+", metavar="RUN|key=value", help="the run, and a sampler")
     parser.add_argument("--n", type=int, default=64, help="how many to draw")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--label", type=int, metavar="K", help="the class to draw from")
@@ -40,17 +41,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from genlab.api import open, show
+    from genlab.cli.arguments import runs_and_overrides
+    from genlab.config import compose
     from genlab.errors import UsageError
+    from genlab.spelling import suggest
+
+    paths, words = runs_and_overrides(args.words)
+    if len(paths) > 1:
+        raise UsageError(f"name one run, not {len(paths)}")
+    for top in {word.lstrip("+~").split("=")[0].split(".")[0] for word in words} - {"sampler"}:
+        raise UsageError(f"{top}: a run's {top} is given by the run{suggest(top, ['sampler'])}")
+    sampler = compose(words).resolved.get("sampler") if words else None
 
     if (args.complete is None) != (args.evidence is None):
         raise UsageError("--complete FILE and --evidence KIND:VALUE go together")
     if args.resize and args.complete is None:
         raise UsageError("--resize is for --complete FILE")
-    opened = open(args.run_path)
+    opened = open(paths[0])
     folder = args.out or opened.directory.samples
     if args.complete is not None:
-        if args.label is not None:
-            raise UsageError("--label and --complete cannot be combined")
+        if args.label is not None or sampler is not None:
+            raise UsageError("--complete cannot be combined with --label or sampler=…")
         picture = show.complete(
             opened,
             folder,
@@ -62,6 +73,14 @@ def run(args: argparse.Namespace) -> int:
         )
         written = [picture]
     else:
-        written = show.sample(opened, folder, args.n, seed=args.seed, label=args.label)
+        written = show.sample(
+            opened,
+            folder,
+            args.n,
+            seed=args.seed,
+            label=args.label,
+            sampler=sampler,
+            words=words,
+        )
     print("\n".join(map(str, written)))
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from genlab.gallery.answers import in_words
-from genlab.gallery.quality import number
+from genlab.gallery.quality import by_sampler, number
 from genlab.gallery.words import SIGNS, interval, references
 
 
@@ -73,4 +73,5 @@ def describe_quality(quality: dict[str, Any]) -> str:
         f"{key} {number(value)} ({number(reference['values'].get(key))})"
         for key, value in quality["values"].items()
     )
-    return f"{head}: {quality['metric']['name']} {numbers}; in brackets: {reference['of']}"
+    name = f"{quality['metric']['name']}{by_sampler(quality)}"
+    return f"{head}: {name} {numbers}; in brackets: {reference['of']}"

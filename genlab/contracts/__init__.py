@@ -32,6 +32,7 @@ from genlab.contracts.capabilities import (
     HasLikelihood,
     HasVelocity,
     State,
+    TakesSampler,
 )
 from genlab.contracts.data import Batch, BatchSource, DataModule, DataSpec, Support
 from genlab.contracts.evidence import Evidence, Noisy, Observed, Pooled
@@ -82,6 +83,7 @@ __all__ = [
     "Stage",
     "State",
     "Support",
+    "TakesSampler",
     "Trainable",
     "UnsupportedData",
     "UsageError",

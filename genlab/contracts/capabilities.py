@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from typing import Any
 
 from torch import Generator, Tensor
 
@@ -152,6 +153,18 @@ class Completes(ABC):
         self, evidence: Evidence, n: int, *, label: Tensor | None = None, generator: Generator
     ) -> Tensor:
         """(n, B, *shape): n draws from p(x) r(x) for each of the B pieces of evidence."""
+
+
+class TakesSampler(ABC):
+    """Draws by other samplers than its own too: fewer steps, other noise. Its likelihood describes none of
+    these samples.
+    """
+
+    @abstractmethod
+    def sample_by(
+        self, sampler: Any, n: int, *, label: Tensor | None = None, generator: Generator
+    ) -> Tensor:
+        """(n, *spec.shape) inside spec.support. Raises UsageError for a sampler that is not for it."""
 
 
 class HasFigures(ABC):

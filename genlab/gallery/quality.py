@@ -148,8 +148,22 @@ def sections(measured: Iterable[tuple[str, Mapping[str, Any]]]) -> list[Section]
     """What was measured of runs, by their names, in sections that may be compared."""
     found: dict[tuple[Any, ...], Section] = {}
     for run, quality in measured:
-        _section(found, quality).add(run, quality)
+        _section(found, quality).add(f"{run}{by_sampler(quality)}", quality)
     return [found[key] for key in sorted(found, key=str)]
+
+
+def by_sampler(quality: Mapping[str, Any]) -> str:
+    """Which sampler drew the samples, in words after the run's name; nothing for the model's own.
+
+    >>> by_sampler({"samples": {"sampler": {"_target_": "genlab.DDIM", "steps": 20}}})
+    ' (DDIM, steps=20)'
+    """
+    sampler = (quality.get("samples") or {}).get("sampler")
+    if not sampler:
+        return ""
+    name = str(sampler.get("_target_")).rpartition(".")[2]
+    options = [f"{key}={value}" for key, value in sampler.items() if key != "_target_"]
+    return f" ({', '.join([name, *options])})"
 
 
 def _section(sections: dict[tuple[Any, ...], Section], quality: Mapping[str, Any]) -> Section:

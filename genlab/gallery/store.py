@@ -44,14 +44,17 @@ def write_samples(
     command: str,
     about: About | None = None,
     label: int | None = None,
+    sampler: str = "",
     singles: bool = False,
 ) -> Path:
-    """Write a set of draws (n, *shape) as seed-<seed>[-label-<label>] and return its picture.
+    """Write a set of draws (n, *shape) as seed-<seed>[-label-<label>][-<sampler>] and return its picture.
 
+    sampler: the words that named another than the model's own.
     .npz holds the array x, .png the picture, .thumb.png its first few, .json the words; singles adds a
     folder with one PNG for each image, pixel for pixel.
     """
     name = f"seed-{seed}" if label is None else f"seed-{seed}-label-{label}"
+    name += f"-{sanitised(sampler)}" if sampler else ""
     drawn = sample_grid(samples, spec, about)
     _write_arrays(folder / f"{name}.npz", x=samples)
     _write(folder / f"{name}.png", drawn.still)
@@ -60,6 +63,7 @@ def write_samples(
         for i, data in enumerate(image_pixels(samples, spec)):
             _write(folder / name / f"{i:03}.png", data)
     words = {"seed": seed, "label": label, "n": len(samples), "command": command}
+    words |= {"sampler": sampler} if sampler else {}
     _write_entry(folder, name, "samples", drawn, words)
     return folder / f"{name}.png"
 

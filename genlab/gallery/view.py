@@ -155,8 +155,9 @@ class RunView:
 
     @property
     def samples(self) -> Draws | None:
-        """The set that stands for the run: unconditional, with the smallest seed."""
-        usable = [draws for draws in self.draws if draws.kind == "samples"]
+        """The set that stands for the run: unconditional, by its own sampler, with the smallest seed."""
+        own = (draws for draws in self.draws if not draws.words.get("sampler"))
+        usable = [draws for draws in own if draws.kind == "samples"]
         return min(usable, key=_order, default=None)
 
     @property
@@ -358,7 +359,8 @@ def _answer_view(content: Mapping[str, Any], record: Mapping[str, Any]) -> Answe
 def _read_quality(view: RunView, run: RunDirectory) -> None:
     found, problems = quality.read_quality(run)
     view.problems += [problem for problem in problems if problem not in view.problems]
-    sections = quality.sections((view.name, measured) for measured in found)
+    own = [measured for measured in found if not quality.by_sampler(measured)]
+    sections = quality.sections((view.name, measured) for measured in own)
     sections.sort(key=lambda section: _SPLITS.get(section.split, len(_SPLITS)))
     view.quality = [_quality_view(view, section) for section in sections]
 

@@ -97,6 +97,35 @@ def test_data_are_drawn_given_their_noisy_or_pooled_pixels(diffusion, tmp_path, 
     assert (tmp_path / f"completions-{name}-seed-0.png").is_file()
 
 
+def test_another_sampler_draws_other_samples(diffusion, tmp_path):
+    words = ["sampler=ddim", "sampler.steps=3"]
+    assert main(["sample", str(diffusion.path), "--n", "4", *words, "-o", str(tmp_path)]) == 0
+    with np.load(tmp_path / "seed-0-sampler-ddim-sampler-steps-3.npz", allow_pickle=False) as file:
+        x = file["x"]
+    assert x.shape == (4, 1, 8, 8)
+    assert not np.array_equal(x, diffusion.sample(4).numpy())
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["sampler=ddim", "sampler.steps=6"], "sampler.steps=6: this model's chain has 5 steps"),
+        (["sampler=ddim", "sampler.eta=2"], "sampler.eta=2.0 must lie between 0"),
+        (["sampler=dmp"], "did you mean 'dpm'?"),
+        (["model=made"], "a run's model is given by the run"),
+    ],
+)
+def test_samplers_that_cannot_be_are_refused(diffusion, tmp_path, capsys, words, complaint):
+    assert main(["sample", str(diffusion.path), *words, "-o", str(tmp_path / "out")]) == 2
+    assert complaint in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_with_one_way_of_drawing_says_so(run, tmp_path, capsys):
+    assert main(["sample", str(run.path), "sampler=ddim", "-o", str(tmp_path / "out")]) == 2
+    assert "MADE draws in one way only" in capsys.readouterr().err
+
+
 def test_a_picture_is_resized_only_if_asked(diffusion, tmp_path, capsys):
     Image.new("L", (16, 16), 255).save(tmp_path / "y.png")
     words = ["--complete", str(tmp_path / "y.png"), "--evidence", "pooled:4", "-o", str(tmp_path)]

@@ -19,7 +19,7 @@ and ``sample`` walks that same chain, so the bound describes what is drawn.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Generator, Tensor
@@ -42,6 +42,7 @@ from genlab.contracts import (
     Observed,
     Pooled,
     Stage,
+    TakesSampler,
     UsageError,
 )
 from genlab.models.diffusion import flow, pictures, posterior
@@ -53,7 +54,7 @@ from genlab.models.diffusion.schedules import LogLinear, Schedule, alpha, sigma,
 from genlab.models.diffusion.targets import target_for
 
 
-class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, HasFigures):
+class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, TakesSampler, HasFigures):
     """schedule: called with levels=…; None is ``LogLinear``. denoiser: called with the spec.
 
     steps: T. weighting: "bound" trains the bound itself, "simple" the error in ε.
@@ -202,6 +203,19 @@ class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, HasFigur
     def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:
         self._no_label(label)
         *_, x = self.denoise(n, generator=generator)
+        return x
+
+    def sample_by(
+        self, sampler: Any, n: int, *, label: Tensor | None = None, generator: Generator
+    ) -> Tensor:
+        self._no_label(label)
+        if not isinstance(sampler, Sampler):
+            raise UsageError(f"sampler: {type(sampler).__name__} is none of diffusion")
+        if sampler.steps > self.chain.steps:
+            raise UsageError(
+                f"sampler.steps={sampler.steps}: this model's chain has {self.chain.steps} steps"
+            )
+        *_, x = self.denoise(n, sampler, generator=generator)
         return x
 
     @torch.no_grad()

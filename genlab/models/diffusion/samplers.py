@@ -28,7 +28,7 @@ class Sampler(ABC):
 
     def __init__(self, steps: int) -> None:
         if steps < 1:
-            raise UsageError(f"steps={steps} must be at least 1")
+            raise UsageError(f"sampler.steps={steps} must be at least 1")
         self.steps = steps
 
     def times(self, device: torch.device) -> Tensor:
@@ -76,7 +76,9 @@ class DDIM(Markov):
     def __init__(self, steps: int, eta: float = 0.0) -> None:
         super().__init__(steps)
         if not 0 <= eta <= 1:
-            raise UsageError(f"eta={eta} must lie between 0 (deterministic) and 1 (ancestral)")
+            raise UsageError(
+                f"sampler.eta={eta} must lie between 0 (deterministic) and 1 (ancestral)"
+            )
         self.eta = eta
 
     def step(self, z: Tensor, x: Moments, s: Tensor, t: Tensor, generator: Generator) -> Tensor:
@@ -103,7 +105,7 @@ class DPMSolver(Sampler):
     def __init__(self, steps: int, order: Literal["2M", "2S"] = "2M") -> None:
         super().__init__(steps)
         if order not in ("2M", "2S"):
-            raise UsageError(f"order={order}: expected 2M or 2S")
+            raise UsageError(f"sampler.order={order}: expected 2M or 2S")
         self.order = order
 
     def __call__(
@@ -138,7 +140,9 @@ class Heun(Sampler):
     def __init__(self, steps: int, churn: float = 0.0, rho: float = 7.0) -> None:
         super().__init__(steps)
         if churn < 0 or rho <= 0:
-            raise UsageError(f"churn={churn} must be at least 0 and rho={rho} greater than 0")
+            raise UsageError(
+                f"sampler.churn={churn} must be at least 0 and rho={rho} greater than 0"
+            )
         self.churn, self.rho = churn, rho
 
     def __call__(

@@ -116,7 +116,7 @@ def test_churn_keeps_the_distribution():
 
 
 def test_values_out_of_range_are_refused():
-    with pytest.raises(UsageError, match="order=3M: expected 2M or 2S"):
+    with pytest.raises(UsageError, match=r"sampler\.order=3M: expected 2M or 2S"):
         DPMSolver(3, "3M")  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="churn=-1"):
+    with pytest.raises(UsageError, match=r"sampler\.churn=-1"):
         Heun(3, churn=-1)
