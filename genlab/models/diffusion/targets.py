@@ -135,6 +135,7 @@ def target_for(evidence: Evidence, decoder: Decoder, log_snr: Tensor) -> Target:
         return ObservedTarget(evidence, decoder, floor)
     if isinstance(evidence, Noisy):
         return NoisyTarget(evidence, decoder, floor)
+    assert isinstance(evidence, Pooled)
     return PooledTarget(evidence, decoder, floor)
 
 
