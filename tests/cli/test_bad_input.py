@@ -118,7 +118,8 @@ def test_optimizer_value_out_of_range(here, capsys):
 def test_support_that_the_model_cannot_take(here, capsys):
     line = refused(capsys, "train", "model=chow_liu", "data=toy2d")
     assert "ChowLiu takes BINARY or LEVELS data" in line
-    assert "data=digits_binary" in line
+    assert "try data=NAME, NAME one of" in line
+    assert " digits_binary," in line
     assert "data=toy2d," not in line
     assert list(here.iterdir()) == []
 
