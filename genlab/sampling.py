@@ -25,22 +25,28 @@ def draw(
     seed: int,
     label: int | None = None,
     sampler: Any = None,
+    guidance: float = 1.0,
 ) -> Tensor:
     """(n, *shape) draws on the model's device. The first m of n are the same for every n.
 
-    sampler: None is the model's own. Raises UsageError where the model takes no other.
+    sampler: None is the model's own. Raises UsageError where the model takes no other, or no guidance.
     """
-    if sampler is not None and not isinstance(model, TakesSampler):
-        raise UsageError(f"{type(model).__name__} draws in one way only: leave sampler=… out")
+    own = sampler is None and guidance == 1
+    if not own and not isinstance(model, TakesSampler):
+        what = "sampler=…" if sampler is not None else "--guidance"
+        raise UsageError(f"{type(model).__name__} draws in one way only: leave {what} out")
     labels = None if label is None else torch.full((BLOCK,), label, device=model.device)
     drawn = []
     with progress("sample", n) as advance:
         for block in range(-(-n // BLOCK)):
             noise = generator("sample", seed, block, device=model.device)
-            if sampler is None:
-                drawn.append(model.sample(BLOCK, label=labels, generator=noise))
+            if own:
+                x = model.sample(BLOCK, label=labels, generator=noise)
             else:
                 assert isinstance(model, TakesSampler)
-                drawn.append(model.sample_by(sampler, BLOCK, label=labels, generator=noise))
+                x = model.sample_by(
+                    sampler, BLOCK, label=labels, guidance=guidance, generator=noise
+                )
+            drawn.append(x)
             advance(min(n, (block + 1) * BLOCK), "drawn")
     return torch.cat(drawn)[:n]

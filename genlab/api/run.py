@@ -265,10 +265,12 @@ class Run:
         seed: int = 0,
         label: int | None = None,
         sampler: Mapping[str, Any] | None = None,
+        guidance: float = 1.0,
     ) -> Tensor:
         """(n, *shape) draws. The first m of n are the same for every n.
 
         sampler: a component node; None is the model's own sampler, which its likelihood describes.
+        guidance: how much of a label's influence is taken; 1 is what was learned.
         """
         if n < 1 or seed < 0:
             raise UsageError(f"--n {n} must be at least 1 and --seed {seed} at least 0")
@@ -276,7 +278,7 @@ class Run:
             raise UsageError(f"--label {label}: {self.spec.name} has {self.spec.classes} classes")
         model = require_generative(self.model, "samples")
         other = None if sampler is None else build(sampler, where="sampler")
-        return draw(model, n, seed=seed, label=label, sampler=other)
+        return draw(model, n, seed=seed, label=label, sampler=other, guidance=guidance)
 
 
 def require_generative(model: Model, what: str) -> GenerativeModel:

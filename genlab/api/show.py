@@ -68,17 +68,19 @@ def sample(
     seed: int = 0,
     label: int | None = None,
     sampler: Mapping[str, Any] | None = None,
+    guidance: float = 1.0,
     words: Sequence[str] = (),
 ) -> list[Path]:
     """Write n samples into folder, with single images and animated figures; returns the pictures.
 
-    sampler: None is the model's own; words: those that named it.
+    sampler: None is the model's own; words: those that named it. guidance: of ``Run.sample``.
     """
     command = f"genlab sample RUN --n {n} --seed {seed}"
     command += "" if label is None else f" --label {label}"
-    command += "".join(f" {word}" for word in words)
+    other = [*words, *([f"--guidance {guidance:g}"] if guidance != 1 else [])]
+    command += "".join(f" {word}" for word in other)
     about = about_run(run.record, train_command(run), seed)
-    samples = run.sample(n, seed=seed, label=label, sampler=sampler)
+    samples = run.sample(n, seed=seed, label=label, sampler=sampler, guidance=guidance)
     picture = write_samples(
         folder,
         samples,
@@ -87,10 +89,10 @@ def sample(
         command=command,
         about=about,
         label=label,
-        sampler=" ".join(words) if sampler is not None else "",
+        sampler=" ".join(other),
         singles=True,
     )
-    if sampler is not None:  # figures are of the model's own
+    if other:  # figures are of the model's own way
         return [picture]
     try:
         return [picture, *write_animations(folder, figures(run, seed), seed=seed, about=about)]

@@ -1,7 +1,7 @@
 """Draw from a trained model: a picture, single PNG images, an array, and how the draws came to be.
 
   genlab sample RUN --n 64 --seed 0
-  genlab sample RUN --label 3 -o drawn
+  genlab sample RUN --label 3 --guidance 2 -o drawn
   genlab sample RUN sampler=dpm sampler.steps=20
   genlab sample RUN --complete image.png --evidence observed:left
 
@@ -23,6 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--n", type=int, default=64, help="how many to draw")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--label", type=int, metavar="K", help="the class to draw from")
+    parser.add_argument(
+        "--guidance", type=float, default=1.0, metavar="W", help="more (W > 1) or less of the label"
+    )
     parser.add_argument(
         "--complete", metavar="FILE", type=Path, help="draw data given what is in FILE"
     )
@@ -60,8 +63,8 @@ def run(args: argparse.Namespace) -> int:
     opened = open(paths[0])
     folder = args.out or opened.directory.samples
     if args.complete is not None:
-        if args.label is not None or sampler is not None:
-            raise UsageError("--complete cannot be combined with --label or sampler=…")
+        if args.label is not None or sampler is not None or args.guidance != 1:
+            raise UsageError("--complete cannot be combined with --label, --guidance or sampler=…")
         picture = show.complete(
             opened,
             folder,
@@ -80,6 +83,7 @@ def run(args: argparse.Namespace) -> int:
             seed=args.seed,
             label=args.label,
             sampler=sampler,
+            guidance=args.guidance,
             words=words,
         )
     print("\n".join(map(str, written)))

@@ -156,15 +156,25 @@ class Completes(ABC):
 
 
 class TakesSampler(ABC):
-    """Draws by other samplers than its own too: fewer steps, other noise. Its likelihood describes none of
-    these samples.
+    """Draws by other samplers than its own too, and with guidance towards a label. Its likelihood describes
+    none of these samples.
     """
 
     @abstractmethod
     def sample_by(
-        self, sampler: Any, n: int, *, label: Tensor | None = None, generator: Generator
+        self,
+        sampler: Any | None,
+        n: int,
+        *,
+        label: Tensor | None = None,
+        guidance: float = 1.0,
+        generator: Generator,
     ) -> Tensor:
-        """(n, *spec.shape) inside spec.support. Raises UsageError for a sampler that is not for it."""
+        """(n, *spec.shape) inside spec.support. sampler: None is its own. guidance: how much of the label's
+        influence is taken, 1 for what was learned.
+
+        Raises UsageError for a sampler that is not for it, and for guidance without a label.
+        """
 
 
 class HasFigures(ABC):

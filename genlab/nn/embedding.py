@@ -11,6 +11,23 @@ import torch
 from torch import Tensor, nn
 
 
+class LabelEmbedding(nn.Embedding):
+    """label: (B,) of ``classes``, or None for an unknown one, to (n, width); zero at initialisation, so
+    that labels say nothing at first.
+    """
+
+    def __init__(self, classes: int, width: int) -> None:
+        super().__init__(classes + 1, width)
+        self.classes = classes
+        nn.init.zeros_(self.weight)
+
+    def of(self, label: Tensor | None, n: int) -> Tensor:
+        """A label of ``classes`` itself is an unknown one."""
+        if label is None:
+            label = torch.full((n,), self.classes, device=self.weight.device)
+        return self(label)
+
+
 class FourierFeatures(nn.Module):
     """u: (B,) to (B, 2n). The default frequencies (radians) suit a log-SNR between -20 and 20."""
 

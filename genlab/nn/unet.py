@@ -19,13 +19,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genlab.contracts import UnsupportedData, UsageError
-from genlab.nn.embedding import FourierFeatures
+from genlab.nn.embedding import FourierFeatures, LabelEmbedding
 
 M = TypeVar("M", bound=nn.Module)
 
 
 class UNet(nn.Module):
-    """x: (B, C, H, W) and u: (B,) to (B, C, H, W, outputs).
+    """x: (B, C, H, W), u: (B,) and, of data with classes, label: (B,) to (B, C, H, W, outputs).
 
     shape: (C, H, W); H and W must survive the halvings, else UsageError says which sizes do.
     channels: of each resolution; one halving between two entries.
@@ -42,6 +42,7 @@ class UNet(nn.Module):
         attention: tuple[int, ...] = (),
         dropout: float = 0.0,
         space_to_depth: bool = False,
+        classes: int = 0,
     ) -> None:
         super().__init__()
         self.patch = 2 if space_to_depth else 1
@@ -51,6 +52,7 @@ class UNet(nn.Module):
         self.embed = nn.Sequential(
             features := FourierFeatures(), nn.Linear(features.features, width), nn.SiLU()
         )
+        self.of_label = LabelEmbedding(classes, width) if classes else None
         self.enter = nn.Conv2d(inner, channels[0], 3, padding=1)
 
         def block(before: int, after: int) -> Block:
@@ -78,8 +80,10 @@ class UNet(nn.Module):
             norm(c), nn.SiLU(), zeroed(nn.Conv2d(c, inner * outputs, 3, padding=1))
         )
 
-    def forward(self, x: Tensor, u: Tensor) -> Tensor:
+    def forward(self, x: Tensor, u: Tensor, label: Tensor | None = None) -> Tensor:
         e = self.embed(u)
+        if self.of_label is not None:
+            e = e + self.of_label.of(label, len(x))
         h = self.enter(F.pixel_unshuffle(x, self.patch))
         skips = [h]
         for layer in self.down:

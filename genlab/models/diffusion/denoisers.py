@@ -10,14 +10,15 @@ A network F(z_t, λ) is read in one of four ways. Three give a number for each e
 The fourth, "levels", is for data with a finite number of levels y_k per entry. The network only
 corrects what is known without it:
 
-    p(x = y_k | z) ∝ exp( F_k + log p_train(x = y_k) + log N(z; α y_k, σ²) ),     x̂ = Σ_k p(y_k | z) y_k.
+    p(x = y_k | z) ∝ exp( F_k + log p_train(x = y_k) + log N(z; α y_k, σ²) ),     x̂ = Σ_k p(y_k | z)
+    y_k.
 
 With F = 0, as at initialisation, this is the exact posterior of the model in which all entries are
 independent, so the bound starts at that model's likelihood. F_k is given by its first cosine
 coefficients over k, ``rank`` of them: all that matter for up to 17 levels, a smooth curve for more.
 
-The variance v̂, which makes the steps back wider (``reverse``), is that of p(y_k | z) ("predicted"), that
-of standard normal data, σ² ("normal"), or 0 ("zero").
+The variance v̂, which makes the steps back wider (``reverse``), is that of p(y_k | z) ("predicted"),
+that of standard normal data, σ² ("normal"), or 0 ("zero").
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ class Denoiser(nn.Module):
 
     predict: one of ``PREDICTIONS``; None is "levels" on BINARY and LEVELS data and "v" on REAL.
     variance: one of ``VARIANCES``; None is "predicted" with "levels", else "normal" on REAL data and
-    "zero" on others. network: called with (shape, outputs); None is ``Dense``. rank: coefficients per
-    entry of "levels".
+    "zero" on others. network: called with (shape, outputs), and with ``classes`` where the model is
+    told labels; None is ``Dense``. rank: coefficients per entry of "levels".
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Denoiser(nn.Module):
         variance: str | None = None,
         network: Network | None = None,
         rank: int = 16,
+        classes: int = 0,
     ) -> None:
         super().__init__()
         real = spec.levels is None
@@ -73,36 +75,43 @@ class Denoiser(nn.Module):
         if levels:
             self.prior = LevelPrior(spec, rank)
         outputs = len(self.prior.basis) if levels else 1
-        self.network = (network or Dense)(spec.shape, outputs)
+        told = {"classes": classes} if classes else {}
+        self.network = (network or Dense)(spec.shape, outputs, **told)
 
     def begin(self, batch: Batch) -> None:
         """Learn from the training data what is known without a network."""
         if self.predict == "levels":
             self.prior.fit(batch.x)
 
-    def forward(self, z: Tensor, log_snr: Tensor) -> Moments:
+    def forward(
+        self, z: Tensor, log_snr: Tensor, label: Tensor | None = None, guidance: float = 1.0
+    ) -> Moments:
+        """label: (B,), None where it is not known. guidance: w of f_∅ + w (f_label − f_∅), with f what
+        the network says (Ho, Salimans 2022, "Classifier-Free Diffusion Guidance", arXiv 2207.12598,
+        whose w is one less).
+        """
+        f = self._network(z, log_snr, label)
+        if label is not None and guidance != 1:
+            f = torch.lerp(self._network(z, log_snr, None), f, guidance)
         if self.predict == "levels":
-            mean, predicted = self.prior.moments(self.logits(z, log_snr))
+            mean, predicted = self.prior.moments(self.prior(z, log_snr) + f @ self.prior.basis)
         else:
-            mean, predicted = self._mean(z, log_snr), z.new_zeros(())
+            mean, predicted = self._mean(z, log_snr, f), z.new_zeros(())
         if self.variance == "predicted":
             return Moments(mean, predicted)
         normal = self.variance == "normal"
         return Moments(mean, spread(torch.sigmoid(-log_snr), z) if normal else z.new_zeros(()))
 
-    def _mean(self, z: Tensor, log_snr: Tensor) -> Tensor:
-        f = self._network(z, log_snr).squeeze(-1)
+    def _mean(self, z: Tensor, log_snr: Tensor, f: Tensor) -> Tensor:
+        f = f.squeeze(-1)
         a, s = spread(alpha(log_snr), z), spread(sigma(log_snr), z)
         if self.predict == "epsilon":
             return (z - s * f) / a
         return a * z - s * f if self.predict == "v" else f
 
-    def logits(self, z: Tensor, log_snr: Tensor) -> Tensor:
-        """(B, *shape, levels): log p(x = y_k | z) up to a constant; of "levels" only."""
-        return self.prior(z, log_snr) + self._network(z, log_snr) @ self.prior.basis
-
-    def _network(self, z: Tensor, log_snr: Tensor) -> Tensor:
-        return self.network(z, log_snr.to(z.dtype).expand(len(z)))
+    def _network(self, z: Tensor, log_snr: Tensor, label: Tensor | None) -> Tensor:
+        told = () if label is None else (label,)
+        return self.network(z, log_snr.to(z.dtype).expand(len(z)), *told)
 
 
 class LevelPrior(nn.Module):

@@ -19,6 +19,7 @@ and ``sample`` walks that same chain, so the bound describes what is drawn.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -43,13 +44,14 @@ from genlab.contracts import (
     Pooled,
     Stage,
     TakesSampler,
+    UnsupportedData,
     UsageError,
 )
 from genlab.models.diffusion import flow, pictures, posterior
 from genlab.models.diffusion.decoder import decoder_for
 from genlab.models.diffusion.denoisers import Denoiser
 from genlab.models.diffusion.reverse import divergence
-from genlab.models.diffusion.samplers import Ancestral, Sampler, noise
+from genlab.models.diffusion.samplers import Ancestral, Denoise, Sampler, noise
 from genlab.models.diffusion.schedules import LogLinear, Schedule, alpha, sigma, spread
 from genlab.models.diffusion.targets import target_for
 
@@ -60,7 +62,10 @@ class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, TakesSam
     steps: T. weighting: "bound" trains the bound itself, "simple" the error in ε.
     bound_steps: how many of the T steps ``log_likelihood`` visits per datum, one in each of as many
     strata; 0 visits all. val_steps: the same for ``validate``. particles: that walk the chain for each
-    completion, one of which is drawn.
+    completion, one of which is drawn. labels: tell the network the label of a datum, but of a share
+    ``label_dropout`` of the training data, so that one network has p(x) and p(x | label).
+
+    Raises UnsupportedData for labels=True on data without labels, UsageError for a value out of range.
     """
 
     guarantee = Guarantee.LOWER_BOUND
@@ -76,8 +81,14 @@ class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, TakesSam
         bound_steps: int = 50,
         val_steps: int = 10,
         particles: int = 16,
+        labels: bool = False,
+        label_dropout: float = 0.1,
     ) -> None:
         super().__init__(spec)
+        if labels and not spec.classes:
+            raise UnsupportedData(f"model.labels=true needs data with labels; {spec.name} has none")
+        if not 0 <= label_dropout <= 1:
+            raise UsageError(f"model.label_dropout={label_dropout} must be in [0, 1]")
         if particles < 1:
             raise UsageError(f"model.particles={particles} must be at least 1")
         if weighting not in ("bound", "simple"):
@@ -85,7 +96,9 @@ class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, TakesSam
         if min(bound_steps, val_steps) < 0:
             raise UsageError("bound_steps and val_steps must not be negative; 0 takes all steps")
         self.schedule = (schedule or LogLinear)(levels=spec.levels)
-        self.denoiser = (denoiser or Denoiser)(spec)
+        told = {"classes": spec.classes} if labels else {}
+        self.denoiser = (denoiser or Denoiser)(spec, **told)
+        self.labels, self.label_dropout = labels, label_dropout
         self.decoder = decoder_for(spec)
         self.chain = Ancestral(steps)
         self.span = (self.schedule.log_snr_max, self.schedule.log_snr_min)
@@ -100,15 +113,24 @@ class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, TakesSam
 
     def loss(self, batch: Batch) -> Tensor:
         """Nats per datum: one step t per datum, spread evenly over the batch, estimates the bound."""
-        x = self.decoder.embed(batch.x)
+        x, label = self.decoder.embed(batch.x), self._some_labels(batch)
         u = torch.rand((), device=x.device, dtype=torch.float64)
         t = (u + torch.arange(len(x), device=x.device) / len(x)) % 1
         if self.weighting == "simple":
-            return self._epsilon_error(x, t).mean()
+            return self._epsilon_error(x, t, label).mean()
         steps = self.chain.steps
         with torch.no_grad():
             constant = self._prior(x) + self._reconstruction(batch.x, None)
-        return (constant + steps * self._divergence(x, (t * steps).floor(), None)).mean()
+        divergence = self._divergence(x, (t * steps).floor(), None, label)
+        return (constant + steps * divergence).mean()
+
+    def _some_labels(self, batch: Batch) -> Tensor | None:
+        """(B,) labels of the batch, some of them not told."""
+        if not self.labels:
+            return None
+        assert batch.label is not None, "data with classes have labels"
+        hidden = torch.rand(len(batch.x), device=batch.x.device) < self.label_dropout
+        return batch.label.masked_fill(hidden, self.spec.classes)
 
     def validate(self, batch: Batch) -> dict[str, Tensor]:
         generator = randomness.generator("diffusion", "validate", device=batch.x.device)
@@ -121,16 +143,25 @@ class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, TakesSam
         self, x: Tensor, *, label: Tensor | None = None, generator: Generator
     ) -> LogLikelihood:
         """The bound with ``bound_steps`` of the T steps; its three terms are in the diagnostics."""
-        self._no_label(label)
+        self._check(label)
         with torch.no_grad():
-            terms = self.bound(x, generator=generator)
-        measure = Measure.of(self.spec)
-        method = f"variational bound, T={self.chain.steps}"
-        nats = -sum_terms(terms)
-        return LogLikelihood(nats, self.guarantee, measure, method, diagnostics=dict(terms))
+            terms = self.bound(x, label=label, generator=generator)
+        return LogLikelihood(
+            -sum_terms(terms),
+            self.guarantee,
+            Measure.of(self.spec),
+            method=f"variational bound, T={self.chain.steps}",
+            given="" if label is None else "label",
+            diagnostics=dict(terms),
+        )
 
     def bound(
-        self, x: Tensor, *, generator: Generator | None, steps: int | None = None
+        self,
+        x: Tensor,
+        *,
+        label: Tensor | None = None,
+        generator: Generator | None,
+        steps: int | None = None,
     ) -> dict[str, Tensor]:
         """The terms (B,), in nats, whose sum estimates -log p(x) from above, without bias.
 
@@ -143,7 +174,7 @@ class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, TakesSam
         for stratum in range(visits):
             u = torch.rand(len(x), generator=generator, device=x.device, dtype=torch.float64)
             i = ((stratum + u) * (total / visits)).floor()
-            diffusion += self._divergence(signal, i, generator).double()
+            diffusion += self._divergence(signal, i, generator, label).double()
         return {
             "prior": self._prior(signal),
             "diffusion": diffusion * (total / visits),
@@ -163,17 +194,25 @@ class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, TakesSam
         z, _ = self._noised(self.decoder.embed(x), first, generator)
         return -self.decoder.log_prob(x, z, first).flatten(1).sum(1).double()
 
-    def _divergence(self, signal: Tensor, i: Tensor, generator: Generator | None) -> Tensor:
+    def _divergence(
+        self, signal: Tensor, i: Tensor, generator: Generator | None, label: Tensor | None
+    ) -> Tensor:
         """(B,) KL( q(z_s | z_t, x) || p(z_s | z_t) ) of step i: (B,) in 0 … T-1, at a draw of z_t."""
         s, t = self.schedule(i / self.chain.steps), self.schedule((i + 1) / self.chain.steps)
         z, _ = self._noised(signal, t, generator)
-        return divergence(signal, self.denoiser(z, t), s, t).flatten(1).sum(1)
+        return divergence(signal, self._denoise(label)(z, t), s, t).flatten(1).sum(1)
 
-    def _epsilon_error(self, signal: Tensor, t: Tensor) -> Tensor:
+    def _denoise(self, label: Tensor | None, guidance: float = 1.0) -> Denoise:
+        """The denoiser, told a label: (B,)."""
+        if label is None:
+            return self.denoiser
+        return partial(self.denoiser, label=label, guidance=guidance)
+
+    def _epsilon_error(self, signal: Tensor, t: Tensor, label: Tensor | None) -> Tensor:
         """(B,) mean squared error of ε̂ = (z - α x̂) / σ."""
         log_snr = self.schedule(t)
         z, epsilon = self._noised(signal, log_snr, None)
-        predicted = z - spread(alpha(log_snr), z) * self.denoiser(z, log_snr).mean
+        predicted = z - spread(alpha(log_snr), z) * self._denoise(label)(z, log_snr).mean
         error = epsilon - predicted / spread(sigma(log_snr), z)
         return error.square().flatten(1).mean(1)
 
@@ -187,9 +226,9 @@ class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, TakesSam
     # Probability flow, with the log-SNR as time
 
     def velocity(self, z: Tensor, t: float, label: Tensor | None = None) -> Tensor:
-        self._no_label(label)
+        self._check(label)
         log_snr = torch.tensor(t, device=z.device, dtype=torch.float64)
-        return flow.velocity(z, self.denoiser(z, log_snr).mean, log_snr)
+        return flow.velocity(z, self._denoise(label)(z, log_snr).mean, log_snr)
 
     def embed(self, x: Tensor, *, generator: Generator) -> tuple[Tensor, Tensor]:
         first = torch.tensor(self.span[0], device=x.device, dtype=torch.float64)
@@ -201,35 +240,49 @@ class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, TakesSam
     # Sampling
 
     def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:
-        self._no_label(label)
-        *_, x = self.denoise(n, generator=generator)
+        *_, x = self.denoise(n, label=label, generator=generator)
         return x
 
     def sample_by(
-        self, sampler: Any, n: int, *, label: Tensor | None = None, generator: Generator
+        self,
+        sampler: Any | None,
+        n: int,
+        *,
+        label: Tensor | None = None,
+        guidance: float = 1.0,
+        generator: Generator,
     ) -> Tensor:
-        self._no_label(label)
-        if not isinstance(sampler, Sampler):
+        if guidance != 1 and label is None:
+            raise UsageError(f"guidance={guidance:g} goes with a label: name one")
+        if sampler is not None and not isinstance(sampler, Sampler):
             raise UsageError(f"sampler: {type(sampler).__name__} is none of diffusion")
-        if sampler.steps > self.chain.steps:
+        if sampler is not None and sampler.steps > self.chain.steps:
             raise UsageError(
                 f"sampler.steps={sampler.steps}: this model's chain has {self.chain.steps} steps"
             )
-        *_, x = self.denoise(n, sampler, generator=generator)
+        *_, x = self.denoise(n, sampler, label=label, guidance=guidance, generator=generator)
         return x
 
     @torch.no_grad()
     def denoise(
-        self, n: int, sampler: Sampler | None = None, *, generator: Generator
+        self,
+        n: int,
+        sampler: Sampler | None = None,
+        *,
+        label: Tensor | None = None,
+        guidance: float = 1.0,
+        generator: Generator,
     ) -> Iterator[Tensor]:
         """(n, *shape) states of the chain in the units of the data: z_1, …, z_0, then the sample x.
 
         sampler: None is the chain that the bound describes; others, such as ``DDIM(50)``, draw from
         another distribution, of which the bound says nothing.
         """
+        self._check(label)
         start = torch.randn(n, *self.spec.shape, generator=generator, device=self.device)
         walk, z = (sampler or self.chain), start
-        for z in walk(self.denoiser, self.schedule, start, generator=generator):
+        denoise = self._denoise(label, guidance)
+        for z in walk(denoise, self.schedule, start, generator=generator):
             yield self.decoder.unembed(z)
         first = self.schedule(torch.zeros((), device=z.device, dtype=torch.float64))
         yield self.decoder.sample(z, first, generator)
@@ -240,23 +293,26 @@ class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, TakesSam
         """(n, B, *shape): each drawn from ``particles`` that walk the chain (``posterior``), towards
         p(x) r(x) the more of them there are.
         """
-        self._no_label(label)
+        self._check(label)
         many = n * self.particles
+        told = None if label is None else label.repeat_interleave(many)
         first = self.schedule(torch.zeros((), device=self.device, dtype=torch.float64))
         repeated = evidence.map(lambda each: each.repeat_interleave(many, 0))
         target = target_for(repeated, self.decoder, first)
         z = torch.randn(len(repeated), *self.spec.shape, generator=generator, device=self.device)
         x = posterior.draw(
-            self.denoiser, self.schedule, self.chain, target, z, self.particles, generator
+            self._denoise(told), self.schedule, self.chain, target, z, self.particles, generator
         )
         return x.unflatten(0, (-1, n)).transpose(0, 1)
 
     def figures(self, batch: Batch, *, generator: Generator) -> Iterator[Figure]:
         return pictures.figures(self, batch, generator)
 
-    def _no_label(self, label: Tensor | None) -> None:
-        if label is not None:
-            raise UsageError("this diffusion model is not trained with labels; leave label out")
+    def _check(self, label: Tensor | None) -> None:
+        if label is not None and not self.labels:
+            raise UsageError(
+                "this model was trained without labels: train it with model.labels=true"
+            )
 
 
 def sum_terms(terms: dict[str, Tensor]) -> Tensor:

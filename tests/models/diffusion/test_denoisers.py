@@ -50,7 +50,7 @@ def test_levels_start_as_the_posterior_of_independent_entries():
         .exp()
     )
     posterior = joint / joint.sum(1, keepdim=True)
-    torch.testing.assert_close(denoiser.logits(z, log_snr).softmax(-1).squeeze(0), posterior)
+    torch.testing.assert_close(denoiser.prior(z, log_snr).softmax(-1).squeeze(0), posterior)
     mean, variance = denoiser(z, log_snr)
     torch.testing.assert_close(mean.squeeze(0), posterior @ y)
     spread = (posterior * (y - mean.view(2, 1)).square()).sum(1)

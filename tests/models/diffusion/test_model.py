@@ -4,7 +4,16 @@ from functools import partial
 import pytest
 import torch
 
-from genlab.contracts import Batch, DataSpec, Images, Measure, Plane, Support, UsageError
+from genlab.contracts import (
+    Batch,
+    DataSpec,
+    Images,
+    Measure,
+    Plane,
+    Support,
+    UnsupportedData,
+    UsageError,
+)
 from genlab.models.diffusion import DDIM, Denoiser, Dense, Diffusion, LogLinear
 from genlab.models.diffusion.model import sum_terms
 from genlab.models.diffusion.reverse import Moments
@@ -230,3 +239,85 @@ def test_what_is_asked_wrongly_is_refused(skewed, states):
 def test_ends_of_the_schedule_may_be_set(states):
     model = Diffusion(BINARY, schedule=partial(LogLinear, log_snr_max=4.0), denoiser=SMALL)
     assert (model.schedule.log_snr_max, model.schedule.log_snr_min) == (4.0, -6.0)
+
+
+# ---------------------------------------------------------------------------------------------- labels
+
+
+class Told(torch.nn.Module):
+    """A network that says what it was told."""
+
+    def __init__(self, shape, outputs, classes):
+        super().__init__()
+        self.classes, self.outputs = classes, outputs
+        self.shift = torch.nn.Parameter(torch.zeros(()))
+
+    def forward(self, z, u, label=None):
+        label = torch.full((len(z),), self.classes) if label is None else label
+        each = label.to(z.dtype).view(-1, *[1] * z.dim()).expand(*z.shape, self.outputs)
+        return self.shift + each
+
+
+LABELLED = DataSpec("labelled", "", (1, 2, 2), Support.LEVELS, 5, classes=3)
+
+
+def told(**options) -> Diffusion:
+    return Diffusion(LABELLED, denoiser=partial(Denoiser, network=Told), labels=True, **options)
+
+
+def test_labels_reach_the_network_and_unknown_ones_are_a_class_of_their_own():
+    model = told(steps=5)
+    z, log_snr = torch.zeros(4, 1, 2, 2), torch.tensor(0.0)
+    label = torch.tensor([0, 1, 2, 3])
+    network = model.denoiser.network
+    means = model.denoiser(z, log_snr, label).mean
+    for i in range(4):
+        network.shift.data.fill_(float(i) - 3)
+        torch.testing.assert_close(means[i], model.denoiser(z, log_snr).mean[i])
+
+
+def test_guidance_goes_from_the_unknown_label_through_the_known_one():
+    """f_∅ = 3, f_label = 1: guidance 2 gives 3 + 2 (1 − 3) = −1."""
+    model, z, log_snr = told(steps=5), torch.zeros(1, 1, 2, 2), torch.tensor(0.0)
+    found = model.denoiser(z, log_snr, torch.tensor([1]), guidance=2.0).mean
+    model.denoiser.network.shift.data.fill_(-4.0)
+    torch.testing.assert_close(found, model.denoiser(z, log_snr).mean)
+
+
+def test_a_share_of_the_labels_is_not_told():
+    model = told(steps=5, label_dropout=0.3)
+    batch = Batch(torch.zeros(10_000, 1, 2, 2), torch.ones(10_000, dtype=torch.int64), None)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        seen = model._some_labels(batch)
+    assert (seen == 3).double().mean().item() == pytest.approx(0.3, abs=0.02)
+    assert set(seen.tolist()) == {1, 3}
+
+
+def test_the_bound_given_a_label_says_so():
+    model = told(steps=5, bound_steps=0)
+    x = torch.zeros(2, 1, 2, 2)
+    given = model.log_likelihood(x, label=torch.tensor([0, 2]), generator=generator("bound"))
+    without = model.log_likelihood(x, generator=generator("bound"))
+    assert (given.given, without.given) == ("label", "")
+    assert not torch.equal(given.nats, without.nats)
+
+
+def test_labels_that_are_not_there_are_refused():
+    spec = DataSpec("bare", "", (1, 2, 2), Support.LEVELS, 5)
+    with pytest.raises(UnsupportedData, match="needs data with labels; bare has none"):
+        Diffusion(spec, labels=True)
+    with pytest.raises(UsageError, match="trained without labels"):
+        Diffusion(LABELLED, steps=5).sample(1, label=torch.tensor([0]), generator=generator("x"))
+    with pytest.raises(UsageError, match="guidance=2 goes with a label"):
+        told(steps=5).sample_by(None, 1, guidance=2.0, generator=generator("x"))
+
+
+@pytest.mark.parametrize("network", [Dense, partial(UNet, channels=(8, 8))])
+def test_networks_learn_what_labels_mean(network):
+    model = Diffusion(LABELLED, denoiser=partial(Denoiser, network=network), labels=True, steps=5)
+    x, label = torch.zeros(6, 1, 2, 2), torch.tensor([0, 1, 2, 0, 1, 2])
+    model.loss(Batch(x, label, None)).backward()
+    embedding = model.denoiser.network.of_label.weight
+    assert embedding.shape[0] == 4
+    assert embedding.abs().sum() == 0
