@@ -37,7 +37,6 @@ from genlab.progress import progress
 
 SEED = 0  # of the samples that every run shows, so that runs can be laid side by side
 NEIGHBOURS = 8  # samples shown beside training data
-ROWS = 64  # test data shown, and given to the model to make its figures of
 
 
 def show_run(run: Run) -> None:
@@ -168,4 +167,4 @@ def figures(run: Run, seed: int) -> Iterator[Figure]:
     if not isinstance(model, HasFigures):
         return
     noise = randomness.generator("figures", seed, device=model.device)
-    yield from model.figures(some_data(run, ROWS), generator=noise)
+    yield from model.figures(some_data(run, how_many(run.spec)), generator=noise)

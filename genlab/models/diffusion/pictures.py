@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Generator, Tensor
 
 from genlab.contracts import Batch, Figure, Images, Plane
+from genlab.models.diffusion import reverse
 from genlab.models.diffusion.schedules import alpha, sigma
 
 if TYPE_CHECKING:
     from genlab.models.diffusion.model import Diffusion
 
+FRAMES = 25  # of points in the plane
+ARROWS, REACH = 15, 2.4  # arrows in a row, and how far they go out
 TIMES = (0.1, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
@@ -23,6 +27,7 @@ def figures(model: Diffusion, batch: Batch, generator: Generator) -> Iterator[Fi
         yield one_step(model, batch.x[:8], generator)
     elif model.spec.shape == (2,):
         yield plane_chain(model, generator)
+        yield forgetting(model, batch.x, generator)
 
 
 def image_chain(model: Diffusion, generator: Generator, rows: int = 8, columns: int = 12) -> Figure:
@@ -35,22 +40,74 @@ def image_chain(model: Diffusion, generator: Generator, rows: int = 8, columns: 
     )
 
 
-def plane_chain(model: Diffusion, generator: Generator, n: int = 1000, frames: int = 25) -> Figure:
+def forgetting(model: Diffusion, x: Tensor, generator: Generator) -> Figure:
+    """The same data with more and more noise, and where a step takes points of the plane on average."""
+    times = torch.linspace(0, 1, FRAMES, dtype=torch.float64, device=x.device)
+    log_snrs = model.schedule(times)
+    z = alpha(log_snrs[0]) * model.decoder.embed(x).double()
+    states, grid = [z], _grid(x)
+    arrows = []
+    for s, t in pairwise(log_snrs):
+        kept = alpha(t) / alpha(s)
+        noise = torch.randn(z.shape, generator=generator, device=z.device, dtype=z.dtype)
+        z = kept * z + (sigma(t).square() - (kept * sigma(s)).square()).clamp(min=0).sqrt() * noise
+        states.append(z)
+        arrows.append((kept - 1) * grid)
+    arrows.append(arrows[-1])
     return Figure(
-        "denoising-chain",
-        f"{n} points on their way from Gaussian noise to the data, in {model.chain.steps} steps.",
-        Plane(walk(model, n, frames, generator)),
+        "forgetting",
+        f"{len(x)} test data becoming Gaussian noise. Arrows: where a step takes points on average.",
+        Plane(
+            torch.stack(states).float(), grid.expand(FRAMES, -1, -1), torch.stack(arrows).float()
+        ),
         animated=True,
     )
+
+
+def plane_chain(model: Diffusion, generator: Generator, n: int = 1000) -> Figure:
+    last = model.chain.steps + 1
+    grid = _grid(model.decoder.embed(torch.zeros(1, 2, device=model.device)))
+    fields = [_drift(model, grid, min(step, last - 1)) for step in _shown(last, FRAMES)]
+    return Figure(
+        "denoising-chain",
+        f"{n} points on their way from Gaussian noise to the data, in {model.chain.steps} steps. Arrows: "
+        "where the model takes points of the plane on average.",
+        Plane(
+            walk(model, n, FRAMES, generator),
+            grid.expand(len(fields), -1, -1),
+            torch.stack(fields),
+        ),
+        animated=True,
+    )
+
+
+@torch.no_grad()
+def _drift(model: Diffusion, grid: Tensor, step: int) -> Tensor:
+    """(m, 2) the mean of a step back from points of the plane, less the points; the last one's at z_0."""
+    total = model.chain.steps
+    i = torch.tensor(max(1, total - step), dtype=torch.float64, device=grid.device)
+    s, t = model.schedule((i - 1) / total), model.schedule(i / total)
+    mean, _ = reverse.step(grid, model.denoiser(grid, t), s, t)
+    return mean - grid
+
+
+def _grid(like: Tensor) -> Tensor:
+    """(m, 2) points of the plane, over what standardised data take up of it."""
+    line = torch.linspace(-REACH, REACH, ARROWS, device=like.device, dtype=like.dtype)
+    return torch.cartesian_prod(line, line)
 
 
 def walk(model: Diffusion, n: int, frames: int, generator: Generator) -> Tensor:
     """(frames, n, *shape): the states of the model's own chain at evenly spaced steps, first and last
     included."""
-    last = model.chain.steps + 1
-    shown = {round(k * last / (frames - 1)) for k in range(frames)}
+    shown = set(_shown(model.chain.steps + 1, frames))
     states = enumerate(model.denoise(n, generator=generator))
     return torch.stack([state for step, state in states if step in shown])
+
+
+def _shown(last: int, frames: int) -> list[int]:
+    """At most ``frames`` states from 0 to the last, evenly spaced."""
+    return sorted({round(k * last / (frames - 1)) for k in range(frames)})
 
 
 @torch.no_grad()

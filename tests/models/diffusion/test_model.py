@@ -216,9 +216,19 @@ def test_figures_of_images(skewed, states):
 
 def test_figures_of_points_in_the_plane():
     model = Diffusion(DataSpec("plane", "", (2,), Support.REAL), denoiser=SMALL, steps=3)
-    (chain,) = model.figures(Batch(torch.zeros(2, 2)), generator=generator("figures"))
+    chain, forgetting = model.figures(Batch(torch.ones(4000, 2)), generator=generator("figures"))
     assert isinstance(chain.content, Plane)
     assert chain.content.points.shape == (5, 1000, 2)  # no more frames than states
+    assert chain.content.arrows is not None
+    assert chain.content.arrows.shape == (5, 225, 2)
+    assert isinstance(forgetting.content, Plane)
+    points, origins, arrows = vars(forgetting.content).values()
+    assert ((origins * arrows).sum(2) <= 0).all(), "noise takes points to the origin"
+    for i in (0, 12, 24):  # N(α, σ²) in both coordinates
+        log_snr = model.schedule(torch.tensor(i / 24, dtype=torch.float64))
+        kept, spread = (log_snr.sigmoid().sqrt().item(), (-log_snr).sigmoid().sqrt().item())
+        assert points[i].mean().item() == pytest.approx(kept, abs=0.05)
+        assert points[i].std().item() == pytest.approx(spread if i else 0.0, abs=0.05)
 
 
 def test_what_is_asked_wrongly_is_refused(skewed, states):
