@@ -63,6 +63,9 @@ def test_conforms(build):
 ON_BITS = {
     "diffusion, binomial": partial(BitDiffusion, kernel=Binomial(20), network=SMALL),
     "diffusion, absorbing": partial(BitDiffusion, kernel=Absorbing(20), network=SMALL),
+    "diffusion, labels": partial(
+        Diffusion, denoiser=partial(Denoiser, network=SMALL), steps=20, labels=True
+    ),
     "rbm, gaussian hidden units": partial(RBM, hidden=8, units="gaussian", transitions=50),
     "rbm, rectified hidden units": partial(RBM, hidden=8, units="rectified", transitions=50),
     "rbm, labels": partial(RBM, hidden=8, labels=True, transitions=50),
