@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -75,7 +76,7 @@ class Denoiser(nn.Module):
         if levels:
             self.prior = LevelPrior(spec, rank)
         outputs = len(self.prior.basis) if levels else 1
-        told = {"classes": classes} if classes else {}
+        told: dict[str, Any] = {"classes": classes} if classes else {}
         self.network = (network or Dense)(spec.shape, outputs, **told)
 
     def begin(self, batch: Batch) -> None:

@@ -96,7 +96,7 @@ class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, TakesSam
         if min(bound_steps, val_steps) < 0:
             raise UsageError("bound_steps and val_steps must not be negative; 0 takes all steps")
         self.schedule = (schedule or LogLinear)(levels=spec.levels)
-        told = {"classes": spec.classes} if labels else {}
+        told: dict[str, Any] = {"classes": spec.classes} if labels else {}
         self.denoiser = (denoiser or Denoiser)(spec, **told)
         self.labels, self.label_dropout = labels, label_dropout
         self.decoder = decoder_for(spec)
