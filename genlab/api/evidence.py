@@ -41,7 +41,7 @@ def read_evidence(file: Path, words: str, spec: DataSpec, *, resize: bool = Fals
     if not file.is_file():
         raise UsageError(f"--complete {file}: there is no such file")
     if kind == "observed":
-        mask = half(value, spec) if value in HALVES else _read_mask(Path(value), spec)
+        mask = half(value, spec) if value in HALVES else _read_mask(Path(value), spec, resize)
         x = _read(file, spec.shape, spec, resize)
         _require_data(file, x, spec)
         return Observed(x, mask.expand_as(x))
@@ -92,7 +92,7 @@ def _factor(value: str, words: str, spec: DataSpec) -> int:
     return int(value)
 
 
-def _read_mask(file: Path, spec: DataSpec) -> Tensor:
+def _read_mask(file: Path, spec: DataSpec, resize: bool) -> Tensor:
     """(*shape) bool: True where the image is at least half bright."""
     if not file.is_file():
         raise UsageError(
@@ -100,7 +100,7 @@ def _read_mask(file: Path, spec: DataSpec) -> Tensor:
         )
     if not spec.is_image:
         raise UsageError(f"--evidence observed:{file}: {spec.name} is no image; say observed:left")
-    grey = _pixels(file, (1, *spec.shape[1:]), "--evidence observed:", resize=False)
+    grey = _pixels(file, (1, *spec.shape[1:]), "--evidence observed:", resize)
     return (grey >= 0.5).expand(spec.shape)
 
 

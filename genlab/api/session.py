@@ -128,7 +128,8 @@ class Session:
         """Sample quality, once every process has no more to do: rank 0 alone works on it."""
         for split in plan.splits if plan.quality else ():
             if split != "train":
-                run.measure(plan.quality, split, n=plan.samples)
+                sampler = plan.composed.resolved.get("sampler")
+                run.measure(plan.quality, split, n=plan.samples, sampler=sampler)
 
     def _train(self) -> Plan:
         """Fit the plan, or the best of its candidates; the plan whose weights the run now holds."""

@@ -126,6 +126,15 @@ def test_a_model_with_one_way_of_drawing_says_so(run, tmp_path, capsys):
     assert "MADE draws in one way only" in capsys.readouterr().err
 
 
+def test_a_mask_is_resized_with_the_picture(diffusion, tmp_path):
+    for name in ("x.png", "mask.png"):
+        Image.new("L", (16, 16), 255).save(tmp_path / name)
+    words = ["--complete", str(tmp_path / "x.png"), "--evidence", f"observed:{tmp_path}/mask.png"]
+    words = ["sample", str(diffusion.path), "--n", "1", *words, "-o", str(tmp_path)]
+    assert main(words) == 2
+    assert main([*words, "--resize"]) == 0
+
+
 def test_a_picture_is_resized_only_if_asked(diffusion, tmp_path, capsys):
     Image.new("L", (16, 16), 255).save(tmp_path / "y.png")
     words = ["--complete", str(tmp_path / "y.png"), "--evidence", "pooled:4", "-o", str(tmp_path)]
