@@ -87,13 +87,15 @@ class UNet(nn.Module):
         if init is not None:
             initialise(self, init)
         if channels_last:
+            # convolutions with such weights give their outputs that layout too
             self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch lacks it
 
     def forward(self, x: Tensor, u: Tensor, label: Tensor | None = None) -> Tensor:
         e = self.embed(u)
         if self.of_label is not None:
             e = e + self.of_label.of(label, len(x))
-        h = self.enter(self._laid_out(F.pixel_unshuffle(x, self.patch)))
+        self._require_precision(x)
+        h = self.enter(F.pixel_unshuffle(x, self.patch))
         skips = [h]
         for layer in self.down:
             h = layer(h, e) if isinstance(layer, Block) else layer(h)
@@ -104,16 +106,12 @@ class UNet(nn.Module):
         h = F.pixel_shuffle(self.leave(h), self.patch)
         return h.unflatten(1, (x.shape[1], self.outputs)).movedim(2, -1)
 
-    def _laid_out(self, x: Tensor) -> Tensor:
-        """x in the layout that all layers then keep."""
-        if not self.channels_last:
-            return x
-        if x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+    def _require_precision(self, x: Tensor) -> None:
+        if self.channels_last and x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
             raise UsageError(
                 "denoiser.network.channels_last=true is slower in half precision on a CPU: "
                 "leave it out, or use trainer.precision=32-true"
             )
-        return x.contiguous(memory_format=torch.channels_last)
 
 
 class Block(nn.Module):
