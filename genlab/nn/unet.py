@@ -12,7 +12,6 @@ network as zero.
 from __future__ import annotations
 
 import math
-from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -20,8 +19,7 @@ from torch.nn import functional as F
 
 from genlab.contracts import UnsupportedData, UsageError
 from genlab.nn.embedding import FourierFeatures, LabelEmbedding
-
-M = TypeVar("M", bound=nn.Module)
+from genlab.nn.initialisation import Scheme, initialise, zeroed
 
 
 class UNet(nn.Module):
@@ -31,6 +29,10 @@ class UNet(nn.Module):
     channels: of each resolution; one halving between two entries.
     blocks: residual blocks per resolution. attention: heights of feature maps that get self-attention.
     space_to_depth: treat 2x2 patches as channels, which makes the network about 4 times cheaper.
+    init: how the first weights are drawn (``nn.initialisation``); None: as torch does, uniformly
+    with variance 1 / (3 fan_in).
+    channels_last: keep the channels of a pixel side by side in memory. On a CPU that is for float32
+    alone: under autocast it is slower, and UsageError says so.
     """
 
     def __init__(
@@ -43,8 +45,11 @@ class UNet(nn.Module):
         dropout: float = 0.0,
         space_to_depth: bool = False,
         classes: int = 0,
+        init: Scheme | None = None,
+        channels_last: bool = False,
     ) -> None:
         super().__init__()
+        self.channels_last = channels_last
         self.patch = 2 if space_to_depth else 1
         height = _check_sizes(shape, self.patch * 2 ** (len(channels) - 1)) // self.patch
         self.outputs, inner = outputs, shape[0] * self.patch**2
@@ -79,11 +84,17 @@ class UNet(nn.Module):
         self.leave = nn.Sequential(
             norm(c), nn.SiLU(), zeroed(nn.Conv2d(c, inner * outputs, 3, padding=1))
         )
+        if init is not None:
+            initialise(self, init)
+        if channels_last:
+            # convolutions with such weights give their outputs that layout too
+            self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch lacks it
 
     def forward(self, x: Tensor, u: Tensor, label: Tensor | None = None) -> Tensor:
         e = self.embed(u)
         if self.of_label is not None:
             e = e + self.of_label.of(label, len(x))
+        self._require_precision(x)
         h = self.enter(F.pixel_unshuffle(x, self.patch))
         skips = [h]
         for layer in self.down:
@@ -94,6 +105,13 @@ class UNet(nn.Module):
             h = layer(torch.cat([h, skips.pop()], 1), e) if isinstance(layer, Block) else layer(h)
         h = F.pixel_shuffle(self.leave(h), self.patch)
         return h.unflatten(1, (x.shape[1], self.outputs)).movedim(2, -1)
+
+    def _require_precision(self, x: Tensor) -> None:
+        if self.channels_last and x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+            raise UsageError(
+                "denoiser.network.channels_last=true is slower in half precision on a CPU: "
+                "leave it out, or use trainer.precision=32-true"
+            )
 
 
 class Block(nn.Module):
@@ -123,37 +141,37 @@ class Attention(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.heads = max(1, channels // 32)
-        self.norm, self.qkv = norm(channels), nn.Conv2d(channels, 3 * channels, 1)
-        self.out = zeroed(nn.Conv2d(channels, channels, 1))
+        self.norm, self.qkv = norm(channels), nn.Linear(channels, 3 * channels)
+        self.out = zeroed(nn.Linear(channels, channels))
 
     def forward(self, h: Tensor) -> Tensor:
-        qkv = self.qkv(self.norm(h)).flatten(2).unflatten(1, (3, self.heads, -1))
-        q, k, v = qkv.transpose(-1, -2).unbind(1)
-        mixed = F.scaled_dot_product_attention(q, k, v)
-        return h + self.out(mixed.transpose(-1, -2).reshape(h.shape))
+        qkv = self.qkv(self.norm(h).flatten(2).transpose(1, 2)).unflatten(2, (3, self.heads, -1))
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        return h + self.out(mixed).transpose(1, 2).unflatten(2, h.shape[2:])
 
 
 class Upsample(nn.Module):
-    """Twice the height and width: nearest neighbours, then a convolution."""
+    """Twice the height and width: nearest neighbours, then a convolution.
+
+    Both are linear, and one transposed convolution with stride 2 does what they do with 4/9 of the
+    multiply-adds: its kernel, 4x4, is that of the convolution, turned round and smeared over 2x2.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.smooth = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, h: Tensor) -> Tensor:
-        return self.smooth(F.interpolate(h, scale_factor=2.0, mode="nearest"))
+        kernel = F.pad(self.smooth.weight.flip(2, 3).transpose(0, 1), (1, 1, 1, 1))
+        kernel = kernel[..., 1:, :] + kernel[..., :-1, :]
+        kernel = kernel[..., 1:] + kernel[..., :-1]
+        return F.conv_transpose2d(h, kernel, self.smooth.bias, stride=2, padding=1)
 
 
 def norm(channels: int) -> nn.GroupNorm:
     """Group normalisation with up to 8 groups, as many as divide the channels."""
     return nn.GroupNorm(math.gcd(8, channels), channels)
-
-
-def zeroed(layer: M) -> M:
-    """The layer with zero weights and biases."""
-    for parameter in layer.parameters():
-        nn.init.zeros_(parameter)
-    return layer
 
 
 def _check_sizes(shape: tuple[int, ...], multiple: int) -> int:

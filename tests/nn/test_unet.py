@@ -1,8 +1,9 @@
 import pytest
 import torch
+from torch.nn import functional as F
 
 from genlab.contracts import UnsupportedData, UsageError
-from genlab.nn.unet import Attention, Block, UNet
+from genlab.nn.unet import Attention, Block, UNet, Upsample
 
 
 def shaken(module: torch.nn.Module) -> torch.nn.Module:
@@ -57,6 +58,62 @@ def test_attention_is_where_it_was_asked_for():
         if isinstance(m, Block)
     ]
     assert attends == [False] * 2 + [True] * 6 + [False] * 3
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_attention_is_a_softmax_over_all_pixels(layout):
+    """Written out pixel by pixel and head by head."""
+    attention = shaken(Attention(64))
+    h = torch.randn(2, 64, 3, 2).to(memory_format=layout)
+    tokens = attention.norm(h).permute(0, 2, 3, 1).reshape(2, 6, 64)
+    q, k, v = attention.qkv(tokens).chunk(3, -1)
+    mixed = torch.zeros(2, 6, 64)
+    for head in (slice(0, 32), slice(32, 64)):
+        weight = (q[..., head] @ k[..., head].mT / 32**0.5).softmax(-1)
+        mixed[..., head] = weight @ v[..., head]
+    expected = h + attention.out(mixed).view(2, 3, 2, 64).permute(0, 3, 1, 2)
+    torch.testing.assert_close(attention(h), expected, atol=1e-4, rtol=1e-4)
+    assert attention(h).is_contiguous(memory_format=layout)
+
+
+@pytest.mark.parametrize(("height", "width"), [(4, 4), (1, 3), (7, 2)])
+def test_upsampling_is_nearest_neighbours_and_a_convolution(height, width):
+    layer, h = Upsample(6), torch.randn(2, 6, height, width)
+    larger = F.interpolate(h, scale_factor=2.0, mode="nearest")
+    torch.testing.assert_close(layer(h), layer.smooth(larger), atol=1e-5, rtol=1e-5)
+    ours, theirs = (
+        torch.autograd.grad(out.square().sum(), layer.smooth.weight)[0]
+        for out in (layer(h), layer.smooth(larger))
+    )
+    torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=1e-4)
+
+
+def test_channels_last_changes_the_layout_and_no_number():
+    options = {"channels": (8, 8), "attention": (4,), "outputs": 2}
+    plain, last = UNet((1, 8, 8), **options), UNet((1, 8, 8), **options, channels_last=True)
+    last.load_state_dict(shaken(plain).state_dict())
+    x, u = torch.randn(3, 1, 8, 8), torch.tensor([0.0, 3.0, -2.0])
+    torch.testing.assert_close(last(x, u), plain(x, u), atol=1e-4, rtol=1e-4)
+    layouts = []
+    last.middle.register_forward_hook(lambda *all: layouts.append(all[-1]))
+    last(x, u)
+    assert layouts[0].is_contiguous(memory_format=torch.channels_last)
+
+
+def test_channels_last_is_refused_in_half_precision_on_a_cpu():
+    net = UNet((1, 8, 8), channels=(8,), channels_last=True)
+    with (
+        torch.autocast("cpu", torch.bfloat16),
+        pytest.raises(UsageError, match=r"trainer\.precision=32-true"),
+    ):
+        net(torch.zeros(1, 1, 8, 8), torch.zeros(1))
+
+
+def test_first_weights_are_those_of_the_scheme():
+    net = UNet((1, 8, 8), channels=(8, 8), init="orthogonal")
+    weight = net.middle.first[-1].weight.flatten(1)
+    torch.testing.assert_close(weight @ weight.T, torch.eye(8))
+    assert (net(torch.randn(2, 1, 8, 8), torch.zeros(2)) == 0).all()
 
 
 def test_sizes_that_cannot_be_halved_are_refused_with_sizes_that_work():

@@ -32,6 +32,7 @@ from genlab.models.boltzmann.contrastive import Contrastive
 from genlab.models.boltzmann.energy import RestrictedBoltzmann
 from genlab.models.boltzmann.stack import Stack
 from genlab.models.boltzmann.units import Bernoulli, Units
+from genlab.nn.initialisation import initialise
 from genlab.nn.mlp import MLP
 
 Start = Literal["pretrained", "random", "modern"]
@@ -63,7 +64,7 @@ def network(sizes: Sequence[int], start: Start, dropout: float = 0.0) -> MLP:
     for layer in linear_maps(made):
         nn.init.zeros_(layer.bias)
         if modern:
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            initialise(layer, "he")
         else:
             bound = layer.in_features**-0.5
             nn.init.uniform_(layer.weight, -bound, bound)

@@ -4,7 +4,7 @@ from genlab.models.diffusion.bit_kernels import Absorbing, Binomial, BitKernel
 from genlab.models.diffusion.bits import BitDiffusion
 from genlab.models.diffusion.denoisers import Denoiser
 from genlab.models.diffusion.model import Diffusion
-from genlab.models.diffusion.networks import Dense
+from genlab.models.diffusion.networks import Dense, DenseNet, ResNet
 from genlab.models.diffusion.samplers import DDIM, Ancestral, DPMSolver, Heun, Sampler
 from genlab.models.diffusion.schedules import Cosine, Linear, LogLinear, Schedule
 
@@ -19,10 +19,12 @@ __all__ = [
     "DPMSolver",
     "Denoiser",
     "Dense",
+    "DenseNet",
     "Diffusion",
     "Heun",
     "Linear",
     "LogLinear",
+    "ResNet",
     "Sampler",
     "Schedule",
 ]

@@ -22,6 +22,7 @@ from genlab.contracts import (
 from genlab.models.moment_matching import pictures
 from genlab.models.moment_matching.outputs import output_for
 from genlab.models.moment_matching.weights import PriorWeights
+from genlab.nn.initialisation import initialise
 from genlab.nn.mlp import MLP
 from genlab.nn.mmd import MMD, GaussianKernel, Kernel, mmd2_of_each
 
@@ -57,9 +58,9 @@ class MomentMatching(GenerativeModel, HasFigures):
         self.output = output_for(spec)
         self.generator = MLP(noise, hidden, code)
         self.mmd = MMD(kernel, unbiased, root)
+        initialise(self.generator, "he")
         for layer in self.generator:
             if isinstance(layer, nn.Linear):
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
                 nn.init.zeros_(layer.bias)
 
     # ---------------------------------------------------------------------------------- noise to data
