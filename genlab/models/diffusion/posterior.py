@@ -19,9 +19,10 @@ import torch
 from torch import Generator, Tensor
 
 from genlab.models.diffusion import reverse
+from genlab.models.diffusion.noising import noise
 from genlab.models.diffusion.particles import Population
 from genlab.models.diffusion.reverse import Moments
-from genlab.models.diffusion.samplers import Ancestral, Denoise, noise
+from genlab.models.diffusion.samplers import Ancestral, Denoise
 from genlab.models.diffusion.schedules import Schedule
 from genlab.models.diffusion.targets import Target
 
