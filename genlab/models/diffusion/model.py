@@ -94,6 +94,8 @@ class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, TakesSam
             raise UnsupportedData(f"model.labels=true needs data with labels; {spec.name} has none")
         if not 0 <= label_dropout <= 1:
             raise UsageError(f"model.label_dropout={label_dropout} must be in [0, 1]")
+        if steps < 1:
+            raise UsageError(f"model.steps={steps} must be at least 1")
         if particles < 1:
             raise UsageError(f"model.particles={particles} must be at least 1")
         if min(bound_steps, val_steps) < 0:
