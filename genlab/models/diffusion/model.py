@@ -117,7 +117,8 @@ class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, TakesSam
             self.time.visits(count)
         if self.schedule.learned and self.weighting is not None:
             raise UsageError(
-                "the ends of schedule=learned are found by model.weighting=bound alone"
+                "the ends of schedule=learned are trained by model.weighting=bound alone: choose that, "
+                "or schedule=log_linear"
             )
         learned = getattr(self.denoiser, "variance", None) == "learned"
         if learned and (self.weighting is not None or isinstance(self.time, Continuous)):

@@ -196,7 +196,7 @@ def test_in_continuous_time_a_sampler_may_take_more_steps_than_the_chain(moved):
 def test_what_does_not_go_together_is_refused():
     with pytest.raises(UsageError, match="must be 1 or more in continuous time"):
         Diffusion(PLANE, continuous=True, bound_steps=0)
-    with pytest.raises(UsageError, match=r"schedule=learned are found by model\.weighting=bound"):
+    with pytest.raises(UsageError, match=r"schedule=learned are trained by model\.weighting=bound"):
         Diffusion(PLANE, schedule=Learned, weighting="simple")
     learned = partial(Denoiser, variance="learned")
     with pytest.raises(UsageError, match="trained by the bound of T steps alone"):
