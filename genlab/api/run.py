@@ -26,7 +26,7 @@ from genlab.likelihood.scoring import Scored
 from genlab.metrics import Answers, DatumMetric, SampleMetric, answer, how_many, measure
 from genlab.runs import RunDirectory, file_digest
 from genlab.sampling import draw
-from genlab.training import TrainerSettings, load_checkpoint, load_weights
+from genlab.training import TrainerSettings, averaged, load_checkpoint, load_weights
 
 
 class Run:
@@ -255,7 +255,7 @@ class Run:
             "path": str(self.checkpoint.relative_to(self.path)),
             "sha256": file_digest(self.checkpoint),
             "stage": self.checkpoint.parent.name,
-            "weights": "ema" if "current_model_state" in content else "raw",
+            "weights": "ema" if averaged(content) else "raw",
         }
 
     def sample(

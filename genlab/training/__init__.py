@@ -1,6 +1,6 @@
 """Training under Lightning: in stages, resumable, with nothing lost."""
 
-from genlab.training.checkpoints import Validation, load_checkpoint, load_weights
+from genlab.training.checkpoints import Validation, averaged, load_checkpoint, load_weights
 from genlab.training.curves import NonFinite
 from genlab.training.fit import fit
 from genlab.training.settings import TrainerSettings
@@ -10,6 +10,7 @@ __all__ = [
     "NonFinite",
     "TrainerSettings",
     "Validation",
+    "averaged",
     "fit",
     "load_checkpoint",
     "load_weights",

@@ -65,6 +65,11 @@ def load_weights(model: torch.nn.Module, checkpoint: dict[str, Any], path: Path)
     model.load_state_dict(state)
 
 
+def averaged(checkpoint: dict[str, Any]) -> bool:
+    """Whether its weights are averages over a stage's steps."""
+    return not checkpoint.keys().isdisjoint(("current_model_state", "averaged_before"))
+
+
 def _sums(path: Path) -> list[str]:
     side = path.with_name(path.name + ".sha256")
     return side.read_text().split() if side.is_file() else []
@@ -164,6 +169,14 @@ class Checkpoints(Callback):
         checkpoint["genlab"] = {"stage": self.stage.name, "world_size": trainer.world_size}
         own = {name: value.detach().cpu().clone() for name, value in module.rank_state().items()}
         checkpoint["rank_state"] = of_every_rank(trainer, own)
+        if self._keeps_averages():
+            checkpoint["averaged_before"] = True
+
+    def _keeps_averages(self) -> bool:
+        """Whether this stage trains nothing, and the one before left averaged weights."""
+        if self.stage.solve is None or self.before is None or list(self.stage.module.parameters()):
+            return False
+        return averaged(load_checkpoint(self.before))
 
     def on_load_checkpoint(self, trainer: Trainer, module: Any, checkpoint: dict[str, Any]) -> None:
         self._states = checkpoint["rank_state"]

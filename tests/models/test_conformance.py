@@ -9,7 +9,14 @@ import pytest
 from genlab.contracts import DataSpec, Support
 from genlab.models.boltzmann import DBN, RBM, DeepAutoencoder, StackClassifier
 from genlab.models.chow_liu import ChowLiu
-from genlab.models.diffusion import Absorbing, Binomial, BitDiffusion, Denoiser, Diffusion
+from genlab.models.diffusion import (
+    Absorbing,
+    Binomial,
+    BitDiffusion,
+    Denoiser,
+    Diffusion,
+    Learned,
+)
 from genlab.models.diffusion.networks import Dense
 from genlab.models.draw import DRAW
 from genlab.models.independent import Independent
@@ -37,6 +44,14 @@ MODELS = {
     "deep autoencoder": partial(DeepAutoencoder, hidden=(12, 3), sweeps=5),
     "deep autoencoder, modern": partial(DeepAutoencoder, hidden=(12, 3), start="modern"),
     "diffusion": partial(Diffusion, denoiser=partial(Denoiser, network=SMALL), steps=20),
+    "diffusion, continuous": partial(
+        Diffusion,
+        schedule=Learned,
+        denoiser=partial(Denoiser, network=SMALL),
+        steps=20,
+        continuous=True,
+        bound_steps=10,
+    ),
     "draw": partial(DRAW, glimpses=3, hidden=16, latent=3),
     "draw, windows": partial(
         DRAW, glimpses=2, hidden=16, latent=2, read=2, write=2, autoregressive=True
@@ -66,6 +81,17 @@ ON_BITS = {
     "diffusion, labels": partial(
         Diffusion, denoiser=partial(Denoiser, network=SMALL), steps=20, labels=True
     ),
+    "diffusion, preconditioned": partial(
+        Diffusion,
+        denoiser=partial(Denoiser, predict="edm", variance="analytic", network=SMALL),
+        steps=20,
+        weighting="edm",
+    ),
+    "diffusion, learned variance": partial(
+        Diffusion,
+        denoiser=partial(Denoiser, predict="v", variance="learned", network=SMALL),
+        steps=20,
+    ),
     "rbm, gaussian hidden units": partial(RBM, hidden=8, units="gaussian", transitions=50),
     "rbm, rectified hidden units": partial(RBM, hidden=8, units="rectified", transitions=50),
     "rbm, labels": partial(RBM, hidden=8, labels=True, transitions=50),
@@ -74,7 +100,7 @@ ON_BITS = {
 
 @pytest.mark.parametrize("build", ON_BITS.values(), ids=ON_BITS.keys())
 def test_conforms_on_labelled_bits(build):
-    """What takes bits alone, or needs labels, is tried on one space."""
+    """What takes bits alone, needs labels or is a part of another is tried on one space."""
     spec = DataSpec("conformance", "skewed", (1, 2, 2), Support.BINARY, classes=3)
     assert_conforms(build, spec=spec)
 

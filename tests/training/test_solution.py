@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ import torch
 from genlab.contracts import Batch, DataSpec, GenerativeModel, Stage
 from genlab.runs import RunDirectory
 from genlab.training import TrainerSettings, Validation, fit
-from genlab.training.checkpoints import NonFinite, load_checkpoint
+from genlab.training.checkpoints import NonFinite, averaged, load_checkpoint
 from tests.training.small import Bits
 
 ALONE = TrainerSettings(accelerator="cpu")
@@ -124,3 +125,19 @@ def test_a_solution_that_is_not_finite_is_not_kept(tmp_path, monkeypatch):
     with pytest.raises(NonFinite, match="not finite"):
         train(tmp_path, ALONE, stages=1)
     assert not RunDirectory(tmp_path).finished("centre").exists()
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.5])
+def test_a_stage_that_trains_nothing_says_whether_the_weights_it_keeps_are_averages(tmp_path, ema):
+    data = Bits()
+    model, run = Mean(data.spec), RunDirectory(tmp_path)
+    spread = replace(model.stages()[1], ema=ema)
+    stages = [
+        spread,
+        Stage("measured", torch.nn.Module(), model.loss, solve=lambda batches: None),
+        Stage("measured again", torch.nn.Module(), model.loss, solve=lambda batches: None),
+        model.stages()[0],
+    ]
+    fit(model, data, stages, run, ALONE, seed=0)
+    found = [averaged(load_checkpoint(run.checkpoint(stage.name, "best"))) for stage in stages]
+    assert found == [ema > 0, ema > 0, ema > 0, False]

@@ -6,7 +6,7 @@ from genlab.models.diffusion.denoisers import Denoiser
 from genlab.models.diffusion.model import Diffusion
 from genlab.models.diffusion.networks import Dense, DenseNet, ResNet
 from genlab.models.diffusion.samplers import DDIM, Ancestral, DPMSolver, Heun, Sampler
-from genlab.models.diffusion.schedules import Cosine, Linear, LogLinear, Schedule
+from genlab.models.diffusion.schedules import Cosine, Learned, Linear, LogLinear, Schedule
 
 __all__ = [
     "DDIM",
@@ -22,6 +22,7 @@ __all__ = [
     "DenseNet",
     "Diffusion",
     "Heun",
+    "Learned",
     "Linear",
     "LogLinear",
     "ResNet",

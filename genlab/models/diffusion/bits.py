@@ -40,6 +40,7 @@ from genlab.models.diffusion.bit_kernels import Binomial, BitKernel
 from genlab.models.diffusion.denoisers import Network
 from genlab.models.diffusion.networks import Dense
 from genlab.models.diffusion.particles import Population
+from genlab.models.diffusion.times import even, step_of, strata
 from genlab.nn.heads import Bernoulli
 
 FRAMES = 12
@@ -92,9 +93,8 @@ class BitDiffusion(GenerativeModel, HasLikelihood, Completes, HasFigures):
 
     def loss(self, batch: Batch) -> Tensor:
         """Nats per datum: one step t per datum, spread evenly over the batch, estimates the bound."""
-        n, steps = len(batch.x), self.kernel.steps
-        u = torch.rand((), device=batch.x.device, dtype=torch.float64)
-        t = ((u + torch.arange(n, device=batch.x.device) / n) % 1 * steps).floor() + 1
+        steps = self.kernel.steps
+        t = step_of(even(len(batch.x), batch.x.device), steps) + 1
         return steps * self._divergence(batch.x.double(), t, None).mean()
 
     def validate(self, batch: Batch) -> dict[str, Tensor]:
@@ -121,10 +121,8 @@ class BitDiffusion(GenerativeModel, HasLikelihood, Completes, HasFigures):
         total = self.kernel.steps
         visits = min(self.bound_steps if steps is None else steps, total) or total
         cost = torch.zeros(len(x), device=x.device, dtype=torch.float64)
-        for stratum in range(visits):
-            u = torch.rand(len(x), generator=generator, device=x.device, dtype=torch.float64)
-            t = ((stratum + u) * (total / visits)).floor() + 1
-            cost += self._divergence(x.double(), t, generator)
+        for t in strata(len(x), visits, generator, x.device):
+            cost += self._divergence(x.double(), step_of(t, total) + 1, generator)
         return cost * (total / visits)
 
     def _divergence(self, x: Tensor, t: Tensor, generator: Generator | None) -> Tensor:

@@ -24,7 +24,7 @@ import math
 from torch import Generator, Tensor
 
 from genlab.models.diffusion.decoder import Decoder, RealDecoder
-from genlab.models.diffusion.samplers import noise
+from genlab.models.diffusion.noising import noise
 from genlab.models.diffusion.schedules import alpha, sigma, spread
 
 

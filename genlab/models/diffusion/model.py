@@ -2,13 +2,9 @@
 
 Noise is added by z_t = α_t x + σ_t ε (``schedules``). T steps back from t = 1 to t = 0, each a Gaussian
 that follows from what z_t says about the datum (``denoisers``, ``reverse``), and a last one from z_0
-to the support of the data (``decoder``) make a model p(x). Its log-likelihood is bounded by
-
-    log p(x) ≥ - KL( q(z_1 | x) || N(0, I) )                                   "prior"
-               - Σ_{i=1..T} E KL( q(z_s | z_t, x) || p(z_s | z_t) )            "diffusion"
-               - E( -log p(x | z_0) ),     t = i / T,  s = (i - 1) / T         "reconstruction"
-
-and ``sample`` walks that same chain, so the bound describes what is drawn.
+to the support of the data (``decoder``) make a model p(x), whose log-likelihood is bounded (``bound``).
+``sample`` walks that same chain, so the bound describes what is drawn. In continuous time the bound is that
+of infinitely many steps, which the chain comes closer to the more it takes.
 
 - Sohl-Dickstein, Weiss, Maheswaranathan, Ganguli 2015, "Deep Unsupervised Learning using
   Nonequilibrium Thermodynamics", arXiv 1503.03585
@@ -18,9 +14,10 @@ and ``sample`` walks that same chain, so the bound describes what is drawn.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -48,24 +45,31 @@ from genlab.contracts import (
     UsageError,
 )
 from genlab.models.diffusion import flow, pictures, posterior
+from genlab.models.diffusion.bound import Bound, Continuous, Discrete, sum_terms
 from genlab.models.diffusion.decoder import decoder_for
 from genlab.models.diffusion.denoisers import Denoiser
-from genlab.models.diffusion.reverse import divergence
-from genlab.models.diffusion.samplers import Ancestral, Denoise, Sampler, noise
-from genlab.models.diffusion.schedules import LogLinear, Schedule, alpha, sigma, spread
+from genlab.models.diffusion.noising import noised
+from genlab.models.diffusion.samplers import Ancestral, Denoise, Sampler
+from genlab.models.diffusion.schedules import LogLinear, Schedule
 from genlab.models.diffusion.targets import target_for
+from genlab.models.diffusion.times import even
+from genlab.models.diffusion.variances import Analytic
+from genlab.models.diffusion.weightings import weighting_for
 
 
 class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, TakesSampler, HasFigures):
     """schedule: called with levels=…; None is ``LogLinear``. denoiser: called with the spec.
 
-    steps: T. weighting: "bound" trains the bound itself, "simple" the error in ε.
-    bound_steps: how many of the T steps ``log_likelihood`` visits per datum, one in each of as many
-    strata; 0 visits all. val_steps: the same for ``validate``. particles: that walk the chain for each
-    completion, one of which is drawn. labels: tell the network the label of a datum, but of a share
-    ``label_dropout`` of the training data, so that one network has p(x) and p(x | label).
+    steps: T. continuous: train and score the bound of infinitely many steps; ``steps`` is then only how
+    many the chain takes that samples and completions walk. weighting: what is trained, "bound" or an error
+    of ``weightings``. bound_steps: how many of the T steps, or of the times, ``log_likelihood`` visits per
+    datum, one in each of as many strata; 0 visits all steps. val_steps: the same for ``validate``.
+    particles: that walk the chain for each completion, one of which is drawn. labels: tell the network
+    the label of a datum, but of a share ``label_dropout`` of the training data, so that one network has
+    p(x) and p(x | label).
 
-    Raises UnsupportedData for labels=True on data without labels, UsageError for a value out of range.
+    Raises UnsupportedData for labels=True on data without labels, UsageError for a value out of range and
+    for parts that do not go together.
     """
 
     guarantee = Guarantee.LOWER_BOUND
@@ -77,7 +81,8 @@ class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, TakesSam
         schedule: Callable[..., Schedule] | None = None,
         denoiser: Callable[..., Denoiser] | None = None,
         steps: int = 250,
-        weighting: Literal["bound", "simple"] = "bound",
+        continuous: bool = False,
+        weighting: str = "bound",
         bound_steps: int = 50,
         val_steps: int = 10,
         particles: int = 16,
@@ -89,10 +94,10 @@ class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, TakesSam
             raise UnsupportedData(f"model.labels=true needs data with labels; {spec.name} has none")
         if not 0 <= label_dropout <= 1:
             raise UsageError(f"model.label_dropout={label_dropout} must be in [0, 1]")
+        if steps < 1:
+            raise UsageError(f"model.steps={steps} must be at least 1")
         if particles < 1:
             raise UsageError(f"model.particles={particles} must be at least 1")
-        if weighting not in ("bound", "simple"):
-            raise UsageError(f"model.weighting={weighting}: expected bound or simple")
         if min(bound_steps, val_steps) < 0:
             raise UsageError("bound_steps and val_steps must not be negative; 0 takes all steps")
         self.schedule = (schedule or LogLinear)(levels=spec.levels)
@@ -101,28 +106,56 @@ class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, TakesSam
         self.labels, self.label_dropout = labels, label_dropout
         self.decoder = decoder_for(spec)
         self.chain = Ancestral(steps)
-        self.span = (self.schedule.log_snr_max, self.schedule.log_snr_min)
-        self.weighting, self.bound_steps, self.val_steps = weighting, bound_steps, val_steps
-        self.particles = particles
+        self.time = Continuous() if continuous else Discrete(steps)
+        self.terms = Bound(self.schedule, self.decoder, self.time)
+        self.weighting = weighting_for(weighting, self.denoiser)
+        self.bound_steps, self.val_steps, self.particles = bound_steps, val_steps, particles
+        self._check_parts()
+
+    def _check_parts(self) -> None:
+        for count in (self.bound_steps, self.val_steps):
+            self.time.visits(count)
+        if self.schedule.learned and self.weighting is not None:
+            raise UsageError(
+                "the ends of schedule=learned are trained by model.weighting=bound alone: choose that, "
+                "or schedule=log_linear"
+            )
+        learned = getattr(self.denoiser, "variance", None) == "learned"
+        if learned and (self.weighting is not None or isinstance(self.time, Continuous)):
+            raise UsageError(
+                "denoiser.variance=learned is trained by the bound of T steps alone: take "
+                "model.weighting=bound and model.continuous=false, or denoiser.variance=analytic"
+            )
 
     # Training
 
     def stages(self) -> Sequence[Stage]:
-        begin = self.denoiser.begin
-        return (Stage("fit", self, self.loss, lr_schedule="cosine", ema=0.995, begin=begin),)
+        begin, variance = self.denoiser.begin, self.denoiser.variance_of
+        fit = Stage("fit", self, self.loss, lr_schedule="cosine", ema=0.995, begin=begin)
+        if not isinstance(variance, Analytic):
+            return (fit,)
+        about = "the error of the denoiser at each noise level"
+        return fit, Stage("variance", variance, self.loss, solve=self.measure, about=about)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Nats per datum: one step t per datum, spread evenly over the batch, estimates the bound."""
-        x, label = self.decoder.embed(batch.x), self._some_labels(batch)
-        u = torch.rand((), device=x.device, dtype=torch.float64)
-        t = (u + torch.arange(len(x), device=x.device) / len(x)) % 1
-        if self.weighting == "simple":
-            return self._epsilon_error(x, t, label).mean()
-        steps = self.chain.steps
-        with torch.no_grad():
-            constant = self._prior(x) + self._reconstruction(batch.x, None)
-        divergence = self._divergence(x, (t * steps).floor(), None, label)
-        return (constant + steps * divergence).mean()
+        """The bound in nats per datum, or a weighted error, at one time per datum."""
+        denoise = self._denoise(self._some_labels(batch))
+        t = even(len(batch.x), batch.x.device)
+        if self.weighting is None:
+            return sum_terms(self.terms.at(batch.x, t, denoise)).mean()
+        signal = self.decoder.embed(batch.x)
+        return self.weighting.error(signal, t, denoise, self.schedule).mean()
+
+    def measure(self, batches: Iterable[Batch]) -> None:
+        """The analytic variance, from all training data."""
+        assert isinstance(self.denoiser.variance_of, Analytic)
+        self.denoiser.variance_of.fit(batches, self._squared_error, self.span)
+
+    def _squared_error(self, batch: Batch, log_snr: Tensor) -> Tensor:
+        """(B,) mean of (x − x̂)² over the entries, at log-SNRs (B,)."""
+        signal, denoise = self.decoder.embed(batch.x), self._denoise(self._some_labels(batch))
+        z, _ = noised(signal, log_snr, None)
+        return (signal - denoise(z, log_snr).mean).square().flatten(1).mean(1)
 
     def _some_labels(self, batch: Batch) -> Tensor | None:
         """(B,) labels of the batch, some of them not told."""
@@ -142,7 +175,7 @@ class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, TakesSam
     def log_likelihood(
         self, x: Tensor, *, label: Tensor | None = None, generator: Generator
     ) -> LogLikelihood:
-        """The bound with ``bound_steps`` of the T steps; its three terms are in the diagnostics."""
+        """The bound at ``bound_steps`` steps or times; its three terms are in the diagnostics."""
         self._check(label)
         with torch.no_grad():
             terms = self.bound(x, label=label, generator=generator)
@@ -150,7 +183,7 @@ class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, TakesSam
             -sum_terms(terms),
             self.guarantee,
             Measure.of(self.spec),
-            method=f"variational bound, T={self.chain.steps}",
+            method=f"variational bound, {self.time.name}",
             given="" if label is None else "label",
             diagnostics=dict(terms),
         )
@@ -165,42 +198,10 @@ class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, TakesSam
     ) -> dict[str, Tensor]:
         """The terms (B,), in nats, whose sum estimates -log p(x) from above, without bias.
 
-        steps: how many of the T steps are visited per datum, 0 for all; None is ``bound_steps``.
+        steps: how many steps or times are visited per datum, 0 for all; None is ``bound_steps``.
         """
-        signal = self.decoder.embed(x)
-        total = self.chain.steps
-        visits = min(self.bound_steps if steps is None else steps, total) or total
-        diffusion = torch.zeros(len(x), device=x.device, dtype=torch.float64)
-        for stratum in range(visits):
-            u = torch.rand(len(x), generator=generator, device=x.device, dtype=torch.float64)
-            i = ((stratum + u) * (total / visits)).floor()
-            diffusion += self._divergence(signal, i, generator, label).double()
-        return {
-            "prior": self._prior(signal),
-            "diffusion": diffusion * (total / visits),
-            "reconstruction": self._reconstruction(x, generator),
-        }
-
-    def _prior(self, signal: Tensor) -> Tensor:
-        """(B,) KL( q(z_1 | x) || N(0, I) )."""
-        last = self.schedule(torch.ones((), device=signal.device, dtype=torch.float64))
-        a2, s2 = torch.sigmoid(last), torch.sigmoid(-last)
-        per_entry = a2 * signal.double().square() + (s2 - 1 - s2.log())
-        return per_entry.flatten(1).sum(1) / 2
-
-    def _reconstruction(self, x: Tensor, generator: Generator | None) -> Tensor:
-        """(B,) -log p(x | z_0) at a draw of z_0."""
-        first = self.schedule(torch.zeros((), device=x.device, dtype=torch.float64))
-        z, _ = self._noised(self.decoder.embed(x), first, generator)
-        return -self.decoder.log_prob(x, z, first).flatten(1).sum(1).double()
-
-    def _divergence(
-        self, signal: Tensor, i: Tensor, generator: Generator | None, label: Tensor | None
-    ) -> Tensor:
-        """(B,) KL( q(z_s | z_t, x) || p(z_s | z_t) ) of step i: (B,) in 0 … T-1, at a draw of z_t."""
-        s, t = self.schedule(i / self.chain.steps), self.schedule((i + 1) / self.chain.steps)
-        z, _ = self._noised(signal, t, generator)
-        return divergence(signal, self._denoise(label)(z, t), s, t).flatten(1).sum(1)
+        visits = self.bound_steps if steps is None else steps
+        return self.terms.over(x, visits, self._denoise(label), generator)
 
     def _denoise(self, label: Tensor | None, guidance: float = 1.0) -> Denoise:
         """The denoiser, told a label: (B,)."""
@@ -208,22 +209,11 @@ class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, TakesSam
             return self.denoiser
         return partial(self.denoiser, label=label, guidance=guidance)
 
-    def _epsilon_error(self, signal: Tensor, t: Tensor, label: Tensor | None) -> Tensor:
-        """(B,) mean squared error of ε̂ = (z - α x̂) / σ."""
-        log_snr = self.schedule(t)
-        z, epsilon = self._noised(signal, log_snr, None)
-        predicted = z - spread(alpha(log_snr), z) * self._denoise(label)(z, log_snr).mean
-        error = epsilon - predicted / spread(sigma(log_snr), z)
-        return error.square().flatten(1).mean(1)
-
-    def _noised(
-        self, signal: Tensor, log_snr: Tensor, generator: Generator | None
-    ) -> tuple[Tensor, Tensor]:
-        epsilon = noise(signal, generator)
-        z = spread(alpha(log_snr), signal) * signal + spread(sigma(log_snr), signal) * epsilon
-        return z, epsilon
-
     # Probability flow, with the log-SNR as time
+
+    @property
+    def span(self) -> tuple[float, float]:
+        return self.schedule.log_snr_max, self.schedule.log_snr_min
 
     def velocity(self, z: Tensor, t: float, label: Tensor | None = None) -> Tensor:
         self._check(label)
@@ -256,7 +246,8 @@ class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, TakesSam
             raise UsageError(f"guidance={guidance:g} goes with a label: name one")
         if sampler is not None and not isinstance(sampler, Sampler):
             raise UsageError(f"sampler: {type(sampler).__name__} is none of diffusion")
-        if sampler is not None and sampler.steps > self.chain.steps:
+        most = math.inf if isinstance(self.time, Continuous) else self.chain.steps
+        if sampler is not None and sampler.steps > most:
             raise UsageError(
                 f"sampler.steps={sampler.steps}: this model's chain has {self.chain.steps} steps"
             )
@@ -287,6 +278,7 @@ class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, TakesSam
         first = self.schedule(torch.zeros((), device=z.device, dtype=torch.float64))
         yield self.decoder.sample(z, first, generator)
 
+    @torch.no_grad()
     def complete(
         self, evidence: Evidence, n: int, *, label: Tensor | None = None, generator: Generator
     ) -> Tensor:
@@ -313,7 +305,3 @@ class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, TakesSam
             raise UsageError(
                 "this model was trained without labels: train it with model.labels=true"
             )
-
-
-def sum_terms(terms: dict[str, Tensor]) -> Tensor:
-    return torch.stack(list(terms.values())).sum(0)

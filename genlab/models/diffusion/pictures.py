@@ -21,6 +21,7 @@ ARROWS, REACH = 15, 2.4  # arrows in a row, and how far they go out
 TIMES = (0.1, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
+@torch.no_grad()
 def figures(model: Diffusion, batch: Batch, generator: Generator) -> Iterator[Figure]:
     if model.spec.is_picture:
         yield image_chain(model, generator)

@@ -19,11 +19,14 @@ import torch
 from torch import Generator, Tensor
 
 from genlab.models.diffusion import reverse
+from genlab.models.diffusion.noising import noise
 from genlab.models.diffusion.particles import Population
 from genlab.models.diffusion.reverse import Moments
-from genlab.models.diffusion.samplers import Ancestral, Denoise, noise
+from genlab.models.diffusion.samplers import Ancestral, Denoise
 from genlab.models.diffusion.schedules import Schedule
 from genlab.models.diffusion.targets import Target
+
+FURTHEST = 10.0  # deviations that a step is pulled: a denoiser too sure of x would pull without end
 
 
 def draw(
@@ -49,7 +52,7 @@ def draw(
             x = Moments(x.mean[rows], x.variance.expand_as(x.mean)[rows])
         mean, deviation = reverse.step(z, x, s, t)
         e = noise(z, generator)
-        shift = deviation * pull
+        shift = (deviation * pull).clamp(-FURTHEST, FURTHEST)
         z = mean + deviation * (shift + e)
         before = log_r
         x, log_r, pull = _twisted(denoise, target, z, s)

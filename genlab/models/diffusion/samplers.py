@@ -17,6 +17,7 @@ from torch import Generator, Tensor
 
 from genlab.contracts import UsageError
 from genlab.models.diffusion import reverse
+from genlab.models.diffusion.noising import noise
 from genlab.models.diffusion.reverse import Moments
 from genlab.models.diffusion.schedules import Schedule, alpha, sigma
 
@@ -189,8 +190,3 @@ def _mean(denoise: Denoise, y: Tensor, level: float) -> Tensor:
     """x̂ at y = z/α."""
     log_snr = torch.tensor(-2 * math.log(level), dtype=torch.float64, device=y.device)
     return denoise(y * _kept(level), log_snr).mean
-
-
-def noise(like: Tensor, generator: Generator | None) -> Tensor:
-    """Standard normal numbers; None draws them from torch's default generator."""
-    return torch.randn(like.shape, generator=generator, device=like.device, dtype=like.dtype)

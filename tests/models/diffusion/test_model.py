@@ -232,7 +232,7 @@ def test_figures_of_points_in_the_plane():
 
 
 def test_what_is_asked_wrongly_is_refused(skewed, states):
-    with pytest.raises(UsageError, match="bound or simple"):
+    with pytest.raises(UsageError, match="expected bound, simple"):
         Diffusion(BINARY, weighting="snr")
     with pytest.raises(UsageError, match="steps=0"):
         Diffusion(BINARY, steps=0)

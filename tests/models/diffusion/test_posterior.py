@@ -16,6 +16,7 @@ from genlab.models.diffusion.reverse import Moments
 from genlab.models.diffusion.targets import target_for, with_sum
 from genlab.randomness import generator
 from genlab.testing.statistics import g_test
+from tests.models.diffusion.test_gaussian import Optimal
 
 CENTRES = torch.tensor([[-1.0, -1.0], [1.0, 1.0], [1.0, -0.5]], dtype=torch.float64)
 SHARES = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
@@ -196,3 +197,13 @@ def test_a_population_without_any_weight_goes_on():
     population = Population(1, 3, generator("lost"))
     population.weigh(torch.full((3,), -torch.inf))
     assert population.weights().tolist() == [[1 / 3] * 3]
+
+
+def test_a_denoiser_that_is_too_sure_of_x_pulls_no_state_out_of_reach():
+    """It says that nothing is left to learn of x, at any noise level; the pull would be without end."""
+    spec = DataSpec("plane", "", (2,), Support.REAL)
+    sure = Diffusion(spec, denoiser=lambda spec: Optimal(0.0, 1.0, "zero"), steps=20)
+    x, mask = torch.tensor([[1.5, 0.0]]), torch.tensor([[True, False]])
+    drawn = sure.complete(Observed(x, mask), 50, generator=generator("sure"))
+    assert drawn.isfinite().all()
+    assert (drawn[:, 0, 0] == 1.5).all()

@@ -4,9 +4,17 @@ import pytest
 import torch
 
 from genlab.contracts import UsageError
-from genlab.models.diffusion.schedules import Cosine, Linear, LogLinear, alpha, resolving, sigma
+from genlab.models.diffusion.schedules import (
+    Cosine,
+    Learned,
+    Linear,
+    LogLinear,
+    alpha,
+    resolving,
+    sigma,
+)
 
-ALL = [LogLinear, Linear, Cosine]
+ALL = [LogLinear, Linear, Cosine, Learned]
 
 
 @pytest.mark.parametrize("schedule", ALL)
@@ -16,6 +24,30 @@ def test_falls_from_one_end_to_the_other(schedule, ends):
     assert log_snr[0].item() == pytest.approx(ends[0], abs=1e-6)
     assert log_snr[-1].item() == pytest.approx(ends[1], abs=1e-6)
     assert (log_snr.diff() < 0).all()
+
+
+@pytest.mark.parametrize("schedule", ALL)
+def test_the_rate_is_the_derivative(schedule):
+    found = schedule(9.0, -5.0)
+    t = torch.linspace(0, 1, 101, dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(found(t).sum(), t)
+    torch.testing.assert_close(found.rate(t), -slope)
+    mean = torch.trapezoid(found.rate(torch.linspace(0, 1, 100_001).double()), dx=1e-5)
+    assert mean.item() == pytest.approx(14.0, abs=1e-3)
+
+
+def test_learned_ends_start_where_they_are_put_and_move_alone():
+    schedule = Learned(levels=17)
+    assert (schedule.log_snr_max, schedule.log_snr_min) == (resolving(17), -6.0)
+    schedule.moved.data.copy_(torch.tensor([0.5, -0.25]))
+    assert (schedule.log_snr_max, schedule.log_snr_min) == (resolving(17) + 0.5, -6.25)
+    ends = schedule(torch.tensor([0.0, 1.0], dtype=torch.float64))
+    assert ends.tolist() == [schedule.log_snr_max, schedule.log_snr_min]
+    ends[0].backward()
+    assert schedule.moved.grad.tolist() == [1.0, 0.0]
+    assert [name for name, _ in schedule.named_parameters()] == ["moved"]
+    assert Learned.learned
+    assert not any(schedule.learned for schedule in (LogLinear, Linear, Cosine))
 
 
 def test_signal_and_noise_have_unit_variance_together():
@@ -52,6 +84,7 @@ def test_the_upper_end_resolves_the_levels():
     assert resolving(256) == pytest.approx(14.1, abs=0.1)
     assert LogLinear(levels=17).log_snr_max == resolving(17)
     assert LogLinear(log_snr_max=3.0, levels=17).log_snr_max == 3.0
+    assert not LogLinear(levels=17).state_dict()
 
 
 @pytest.mark.parametrize("ends", [(1.0, 1.0), (-5.0, 9.0), (math.inf, 0.0), (math.nan, 0.0)])
