@@ -255,7 +255,10 @@ class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, TakesSam
         if guidance != 1 and label is None:
             raise UsageError(f"guidance={guidance:g} goes with a label: name one")
         if sampler is not None and not isinstance(sampler, Sampler):
-            raise UsageError(f"sampler: {type(sampler).__name__} is none of diffusion")
+            raise UsageError(
+                f"sampler: {type(sampler).__name__} is not for Gaussian noise, which this model has: use "
+                "sampler=ancestral, ddim, dpm or heun"
+            )
         if sampler is not None and sampler.steps > self.chain.steps:
             raise UsageError(
                 f"sampler.steps={sampler.steps}: this model's chain has {self.chain.steps} steps"
