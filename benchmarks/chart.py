@@ -106,3 +106,50 @@ def _legend(pen: ImageDraw.ImageDraw, names: list[str]) -> None:
         across, down = FINE * (WIDTH - 170), FINE * (TOP + 14 + 18 * row)
         pen.line([across, down, across + 22 * FINE, down], fill=colour, width=2 * FINE)
         pen.text((across + 30 * FINE, down), name, AXIS, _font(12), "lm")
+
+
+# ------------------------------------------------------------------------------ densities beside draws
+
+PANEL = 300  # screen pixels of a square picture
+MARGIN = 24
+
+
+def histogram(values: np.ndarray, x: np.ndarray, density: np.ndarray, title: str) -> np.ndarray:
+    """(Y, X, 3): values (n,) as bars of area 1 with a density (m,) at evenly spaced x (m,) drawn over them."""
+    low, high = float(x[0]), float(x[-1])
+    bars, edges = np.histogram(values, bins=40, range=(low, high))
+    heights = bars / len(values) / (edges[1] - edges[0])
+    top = 1.1 * max(float(heights.max()), float(density.max()))
+    side, foot = FINE * PANEL, FINE * (PANEL - MARGIN)
+
+    def place(across: float, up: float) -> tuple[float, float]:
+        return side * (across - low) / (high - low), foot - (foot - FINE * MARGIN) * up / top
+
+    picture = Image.new("RGB", (side, side), "white")
+    pen = ImageDraw.Draw(picture)
+    for height, left, right in zip(heights, edges, edges[1:], strict=False):
+        pen.rectangle([*place(left, height), place(right, 0)[0], foot], fill=(150, 190, 220))
+    line = [place(a, b) for a, b in zip(x, density, strict=True)]
+    pen.line(line, fill=COLOURS[1], width=2 * FINE, joint="curve")
+    pen.line([0, foot, side, foot], fill=AXIS, width=FINE)
+    for tick in range(math.ceil(low), math.floor(high) + 1):
+        pen.text((place(tick, 0)[0], foot + 4 * FINE), f"{tick}", AXIS, _font(11), "ma")
+    return _titled(picture, title)
+
+
+def shaded(density: np.ndarray, title: str) -> np.ndarray:
+    """(Y, X, 3) of a density over the plane, (rows, columns): the darker the denser."""
+    ink = np.asarray(COLOURS[1], float)
+    share = (density / density.max())[..., None]
+    picture = Image.fromarray(np.rint(255 + share * (ink - 255)).astype(np.uint8))
+    return _titled(picture.resize((FINE * PANEL, FINE * PANEL)), title)
+
+
+def _titled(picture: Image.Image, title: str) -> np.ndarray:
+    """With words above it, of the height of a plot of points."""
+    head = FINE * 32
+    whole = Image.new("RGB", (picture.width, picture.height + head), "white")
+    whole.paste(picture, (0, head))
+    ImageDraw.Draw(whole).text((picture.width / 2, head / 2), title, AXIS, _font(12), "mm")
+    size = (whole.width // FINE, whole.height // FINE)
+    return np.asarray(whole.resize(size, Image.Resampling.BOX))

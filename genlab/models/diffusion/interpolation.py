@@ -14,8 +14,8 @@ from genlab.nn.ode import Solver, between, decode, encode
 if TYPE_CHECKING:
     from genlab.models.diffusion.model import Diffusion
 
-PAIRS, COLUMNS = 6, 9
-SOLVER = Solver("rk4", steps=16)  # 64 calls of the network each way
+PAIRS, COLUMNS = 5, 8
+SOLVER = Solver("rk4", steps=12)  # 48 calls of the network each way
 
 
 def figure(model: Diffusion, x: Tensor, generator: Generator) -> Figure:

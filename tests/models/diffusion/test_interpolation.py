@@ -75,7 +75,7 @@ def test_paths_of_images_begin_and_end_at_the_data(channels):
     shown = figure(model, x, generator("figure"))
     assert isinstance(shown.content, Images)
     pixels = shown.content.pixels
-    assert pixels.shape == (2, 9, channels, 4, 4)
+    assert pixels.shape == (2, 8, channels, 4, 4)
     assert pixels.min() >= 0
     assert pixels.max() <= 1
     torch.testing.assert_close(pixels[:, 0], x[:2], atol=0.1, rtol=0)
