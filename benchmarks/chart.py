@@ -115,7 +115,7 @@ MARGIN = 24
 
 
 def histogram(values: np.ndarray, x: np.ndarray, density: np.ndarray, title: str) -> np.ndarray:
-    """(Y, X, 3): values (n,) as bars of area 1 with a density (m,) at evenly spaced x (m,) drawn over them."""
+    """(Y, X, 3): values (n,) as bars of area 1, and over them a density (m,) at evenly spaced x (m,)."""
     low, high = float(x[0]), float(x[-1])
     bars, edges = np.histogram(values, bins=40, range=(low, high))
     heights = bars / len(values) / (edges[1] - edges[0])
@@ -132,7 +132,7 @@ def histogram(values: np.ndarray, x: np.ndarray, density: np.ndarray, title: str
     line = [place(a, b) for a, b in zip(x, density, strict=True)]
     pen.line(line, fill=COLOURS[1], width=2 * FINE, joint="curve")
     pen.line([0, foot, side, foot], fill=AXIS, width=FINE)
-    for tick in range(math.ceil(low), math.floor(high) + 1):
+    for tick in range(math.ceil(low) + 1, math.floor(high)):
         pen.text((place(tick, 0)[0], foot + 4 * FINE), f"{tick}", AXIS, _font(11), "ma")
     return _titled(picture, title)
 
@@ -142,7 +142,11 @@ def shaded(density: np.ndarray, title: str) -> np.ndarray:
     ink = np.asarray(COLOURS[1], float)
     share = (density / density.max())[..., None]
     picture = Image.fromarray(np.rint(255 + share * (ink - 255)).astype(np.uint8))
-    return _titled(picture.resize((FINE * PANEL, FINE * PANEL)), title)
+    large = picture.resize((FINE * PANEL, FINE * PANEL))
+    ImageDraw.Draw(large).rectangle(
+        [0, 0, large.width - 1, large.height - 1], outline=AXIS, width=FINE
+    )
+    return _titled(large, title)
 
 
 def _titled(picture: Image.Image, title: str) -> np.ndarray:

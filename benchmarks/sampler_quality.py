@@ -5,12 +5,14 @@
   python benchmarks/sampler_quality.py RUN --samples 2000     # 40 minutes
   python benchmarks/sampler_quality.py RUN --samples 64 --seeds 2 --short    # seconds
 
-The Fréchet distance of samples to the training data, in the features that ``metric=frechet`` uses, by each
-sampler with 5 to 1000 steps; ± is the standard error over seeds. Each distance is kept in RUN/samplers as soon
-as it is known, so that a second call goes on where the first one ended. There, ``curve-N.png`` shows them all.
+The Fréchet distance of samples to the training data, in the features that ``metric=frechet`` uses, by
+each sampler with 5 to 1000 steps; ± is the standard error over seeds. Each distance is kept in
+RUN/samplers as soon as it is known, so that a second call goes on where the first one ended. There,
+``curve-N.png`` shows them all.
 
-Required of 10,000 samples: DPM-Solver++(2M) with 20 steps, of the stochastic equation that the chain is too, within
-5 % of the distance of the 1000 steps of the model's own chain, or within two standard errors of the difference.
+Required of 10,000 samples: DPM-Solver++(2M) with 20 steps, of the stochastic equation that the chain is
+too, within 5 % of the distance of the 1000 steps of the model's own chain, or within two standard errors
+of the difference.
 """
 
 from __future__ import annotations
@@ -142,7 +144,13 @@ def main() -> int:
     table(
         ["sampler", "steps", "calls", "Fréchet distance", "±"],
         [
-            [way.name, str(way.steps), str(way.steps * way.calls), f"{fmean(v):.3f}", f"{error(v):.3f}"]
+            [
+                way.name,
+                str(way.steps),
+                str(way.steps * way.calls),
+                f"{fmean(v):.3f}",
+                f"{error(v):.3f}",
+            ]
             for way, v in found.items()
         ],
     )
@@ -154,7 +162,9 @@ def main() -> int:
     print(picture)
     own = max((way for way in ways if way.name == OWN), key=lambda way: way.steps)
     few = next(way for way in ways if way.name == SDE and way.steps == 20)
-    required = f"{few.steps} steps of {SDE} within 5 % or 2 standard errors of {own.steps} of the chain"
+    required = (
+        f"{few.steps} steps of {SDE} within 5 % or 2 standard errors of {own.steps} of the chain"
+    )
     return verdict(near(found[few], found[own]), required)
 
 

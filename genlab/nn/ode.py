@@ -1,7 +1,7 @@
 """Ordinary differential equations dy/dt = f(t, y) by torchdiffeq, and data and noise carried along a flow.
 
-The state is float64, whatever the type in which a velocity is evaluated: a solver takes rounding for a rough
-velocity.
+The state is float64, whatever the type in which a velocity is evaluated: a solver takes rounding for a
+rough velocity.
 
 - Chen, Rubanova, Bettencourt, Duvenaud 2018, "Neural Ordinary Differential Equations", arXiv 1806.07366
 """
@@ -23,7 +23,6 @@ FIXED = {"euler": "euler", "heun": "heun2", "rk4": "rk4"}  # as torchdiffeq call
 MOST_STEPS = 10_000  # of an adaptive solver
 
 
-
 class Unsolved(GenlabError):
     """No step of an adaptive solver meets its tolerance."""
 
@@ -32,8 +31,7 @@ Field = Callable[[Tensor, Tensor], Tensor]  # t: () and y to dy/dt
 
 
 class Solver(NamedTuple):
-    """name: one of ``ADAPTIVE``, with rtol, atol and a norm of the error, or of ``FIXED``, with ``steps`` equal
-    steps of t.
+    """name: one of ``ADAPTIVE``, with rtol and atol, or of ``FIXED``, with ``steps`` equal steps of t.
     """
 
     name: str = "dopri5"
@@ -108,8 +106,8 @@ def between(a: Tensor, b: Tensor, n: int) -> Tensor:
     """(B, n, …): n points on the great circle from each row of a: (B, …) to that of b, both ends included.
 
     Of Gaussian noise in many dimensions, which lies near a sphere, straight lines leave the sphere
-    (Shoemake 1985, "Animating Rotation with Quaternion Curves"). Rows of one norm keep it all the way; rows that
-    point the same or opposite ways are joined by a straight line.
+    (Shoemake 1985, "Animating Rotation with Quaternion Curves"). Rows of one norm keep it all the way;
+    rows that point the same or opposite ways are joined by a straight line.
     """
     share = torch.linspace(0, 1, n, dtype=torch.float64, device=a.device)
     u, v = a.double().flatten(1), b.double().flatten(1)

@@ -1,7 +1,7 @@
 """From nothing to bits: samplers walk the states of a kernel and hand out every one on the way.
 
 A step of the chain draws every entry by itself, given the state before. The fewer the steps, the more
-entries are drawn without knowing of each other: samples of few steps are not those that the bound describes.
+entries are drawn without knowing of each other: the bound does not describe samples of few steps.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from torch import Generator, Tensor
 from genlab.contracts import DataSpec, UsageError
 from genlab.models.diffusion.bit_kernels import Absorbing, BitKernel
 
-Logits = Callable[[Tensor, Tensor], Tensor]  # s: (n, *shape), t: () to the log-odds of a datum's ones
+Logits = Callable[
+    [Tensor, Tensor], Tensor
+]  # s: (n, *shape), t: () to the log-odds of a datum's ones
 
 
 class BitSampler(ABC):
@@ -61,7 +63,7 @@ class Strided(BitSampler):
 
 class Unmasking(BitSampler):
     """Entries are found in an order drawn for each sample, in ``steps`` groups of equal size (Hoogeboom et
-    al. 2022, "Autoregressive Diffusion Models", arXiv 2110.02037, algorithm 1 and section 3.3). With as many
+    al. 2022, "Autoregressive Diffusion Models", arXiv 2110.02037, algorithm 1, section 3.3). With as many
     steps as there are entries it is the autoregressive model in all orders, one entry at a time.
     """
 

@@ -164,8 +164,8 @@ class BitDiffusion(GenerativeModel, HasLikelihood, Completes, TakesSampler, HasF
             raise UsageError(f"guidance={guidance:g} goes with a label, and this model has none")
         if sampler is not None and not isinstance(sampler, BitSampler):
             raise UsageError(
-                f"sampler: {type(sampler).__name__} takes Gaussian noise away, and this model forgets bits: "
-                "use sampler=strided or sampler=unmasking"
+                f"sampler: {type(sampler).__name__} takes Gaussian noise away, and this model forgets "
+                "bits: use sampler=strided or sampler=unmasking"
             )
         if sampler is not None:
             sampler.check(self.kernel, self.spec)

@@ -30,7 +30,8 @@ def figure(model: Diffusion, x: Tensor, generator: Generator) -> Figure:
     return Figure(
         "completions",
         f"Each row: a test datum, what is known of it, and {DRAWS} draws of what it may be, in "
-        f"{chain.steps} steps with {PARTICLES} particles for each. Known are, from above: {', '.join(named)}.",
+        f"{chain.steps} steps with {PARTICLES} particles for each. Known are, from above: "
+        f"{', '.join(named)}.",
         Images(torch.stack(rows).clamp(0, 1)),
     )
 
@@ -47,7 +48,9 @@ def pieces(x: Tensor, generator: Generator) -> Iterator[tuple[str, Evidence, Ten
     seen, sigma = x[2 % len(x)][None], 0.3
     e = torch.randn(seen.shape, generator=generator, device=x.device)
     yield f"all of it with noise of {sigma:g}", Noisy(seen + sigma * e, sigma), seen + sigma * e
-    factor = next((f for f in (4, 2) if height % f == width % f == 0 and min(height, width) >= 4 * f), 0)
+    factor = next(
+        (f for f in (4, 2) if height % f == width % f == 0 and min(height, width) >= 4 * f), 0
+    )
     if factor:
         y = F.avg_pool2d(x[3 % len(x)][None], factor)
         large = y.repeat_interleave(factor, -1).repeat_interleave(factor, -2)

@@ -24,15 +24,15 @@ def figure(model: Diffusion, x: Tensor, generator: Generator) -> Figure:
     rows = paths(model, x[:pairs], x[len(x) - pairs :], COLUMNS, generator)
     return Figure(
         "interpolation",
-        "Each row leads from one test datum to another: the flow turns both into noise, and what lies between "
-        "them on a great circle back into data. The ends are the reconstructions of the two data.",
+        "Each row leads from one test datum to another: the flow turns both into noise, and what lies "
+        "between them on a great circle back into data. The ends are the reconstructions of the two data.",
         Images(rows.clamp(0, 1)),
     )
 
 
 @torch.no_grad()
 def paths(model: Diffusion, a: Tensor, b: Tensor, n: int, generator: Generator) -> Tensor:
-    """(B, n, *shape) in the units of the data: from each row of a: (B, *shape) to that of b, through noise."""
+    """(B, n, *shape) in the units of the data: from each row of a: (B, *shape) to that of b."""
     z, _ = model.embed(torch.cat([a, b]), generator=generator)
     noise = between(*encode(model, z, solver=SOLVER).chunk(2), n)
     found = decode(model, noise.flatten(0, 1), solver=SOLVER)

@@ -354,7 +354,9 @@ def test_unmasking_is_a_mixture_of_all_orders(size):
     x, _ = of_data(model.kernel, exact(model, model.kernel))
     orders = list(itertools.permutations(range(4)))
     groups = [[order[k : k + size] for k in range(0, 4, size)] for order in orders]
-    p = torch.stack([torch.stack([in_order(model, row, g) for g in groups]).exp().mean() for row in x])
+    p = torch.stack(
+        [torch.stack([in_order(model, row, g) for g in groups]).exp().mean() for row in x]
+    )
     assert p.sum().item() == pytest.approx(1.0, abs=1e-12)
     bits = model.sample_by(Unmasking(4 // size), 20_000, generator=seeded()).flatten(1).long()
     counts = (bits @ torch.tensor([8, 4, 2, 1])).bincount(minlength=16)
@@ -402,7 +404,11 @@ def test_samplers_that_do_not_fit_are_refused():
     for sampler, model, message in (
         (Strided(5), binomial, r"sampler.steps=5: this model's chain has 4 steps"),
         (Unmasking(5), absorbing, r"sampler.steps=5: this model's chain has 4 steps"),
-        (Unmasking(2), binomial, r"sampler=unmasking finds what is hidden, and Binomial hides nothing"),
+        (
+            Unmasking(2),
+            binomial,
+            r"sampler=unmasking finds what is hidden, and Binomial hides nothing",
+        ),
         (DDIM(2), absorbing, r"DDIM takes Gaussian noise away, .*: use sampler=strided or"),
         (Unmasking(5), skewed(Absorbing(8)), r"sampler.steps=5: a datum has 4 entries to find"),
     ):
