@@ -127,7 +127,12 @@ def shown(asked: Asked, draws: Tensor) -> np.ndarray:
     line = torch.linspace(-3, 3, SIDE, dtype=torch.float64)
     x, y = torch.meshgrid(line, line.flip(0), indexing="xy")
     density = asked.posterior.over_plane(torch.stack([x, y], 2).flatten(0, 1)).view(SIDE, SIDE)
-    return beside([panel(draws.numpy(), STANDARD, side=SIDE), shaded(density.numpy(), f"known density: {asked.words}")])
+    return beside(
+        [
+            panel(draws.numpy(), STANDARD, side=SIDE),
+            shaded(density.numpy(), f"known density: {asked.words}"),
+        ]
+    )
 
 
 def main() -> int:

@@ -20,7 +20,7 @@ from genlab.randomness import generator
 
 
 def swiss_roll(n: int, stream: Generator, noise: float = 0.2) -> tuple[Tensor, Tensor | None]:
-    """Radius and angle φ grow together, φ from 1.5π to 4.5π; noise of width 0.2, where the radius is φ/3."""
+    """Radius and angle φ grow together, φ from 1.5π to 4.5π; noise of width 0.2; the radius is φ/3."""
     angle = math.pi * (1.5 + 3 * torch.rand(n, generator=stream))
     points = angle[:, None] * torch.stack([angle.cos(), angle.sin()], 1)
     return points / 3 + noise * torch.randn(n, 2, generator=stream), None

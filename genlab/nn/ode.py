@@ -31,8 +31,7 @@ Field = Callable[[Tensor, Tensor], Tensor]  # t: () and y to dy/dt
 
 
 class Solver(NamedTuple):
-    """name: one of ``ADAPTIVE``, with rtol and atol, or of ``FIXED``, with ``steps`` equal steps of t.
-    """
+    """name: one of ``ADAPTIVE``, with rtol and atol, or of ``FIXED``, with ``steps`` equal steps of t."""
 
     name: str = "dopri5"
     rtol: float = 1e-5

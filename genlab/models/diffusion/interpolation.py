@@ -34,7 +34,7 @@ def figure(model: Diffusion, x: Tensor, generator: Generator) -> Figure:
 def paths(model: Diffusion, a: Tensor, b: Tensor, n: int, generator: Generator) -> Tensor:
     """(B, n, *shape) in the units of the data: from each row of a: (B, *shape) to that of b."""
     z, _ = model.embed(torch.cat([a, b]), generator=generator)
-    noise = between(*encode(model, z, solver=SOLVER).chunk(2), n)
-    found = decode(model, noise.flatten(0, 1), solver=SOLVER)
+    first, last = encode(model, z, solver=SOLVER).chunk(2)
+    found = decode(model, between(first, last, n).flatten(0, 1), solver=SOLVER)
     kept = alpha(torch.tensor(model.span[0], dtype=torch.float64)).item()
     return model.decoder.unembed(found / kept).unflatten(0, (-1, n))

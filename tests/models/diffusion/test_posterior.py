@@ -102,9 +102,7 @@ def test_the_eight_gaussians_are_those_of_the_data():
     mixture = eight()
     x = toy2d("eight_gaussians").dataset("test")[torch.arange(2000)].x
     for axis in (0, 1):
-        found = distance(
-            x[:, axis], mixture.shares, mixture.centres[:, axis], mixture.width[axis]
-        )
+        found = distance(x[:, axis], mixture.shares, mixture.centres[:, axis], mixture.width[axis])
         assert found < 0.044  # 1.95 / sqrt(2000): one time in a thousand
 
 
