@@ -15,7 +15,7 @@ demo: install
 	$(VENV)/bin/genlab train experiment=digits_diffusion folder=demo --resume auto
 	$(VENV)/bin/genlab train experiment=digits_dbn folder=demo --resume auto
 	$(VENV)/bin/genlab train experiment=digits_gmmn_ae folder=demo --resume auto
-	$(VENV)/bin/genlab train experiment=digits_draw stages.fit.max_epochs=30 likelihood.k=50 folder=demo --resume auto
+	$(VENV)/bin/genlab train experiment=digits_draw stages.fit.max_epochs=60 likelihood.k=50 folder=demo --resume auto
 	$(VENV)/bin/genlab compare demo/*
 	$(VENV)/bin/genlab gallery demo/* -o gallery
 

@@ -103,7 +103,7 @@ def _line(
 
 def _legend(pen: ImageDraw.ImageDraw, names: list[str]) -> None:
     for row, (name, colour) in enumerate(zip(names, COLOURS, strict=False)):
-        across, down = FINE * (WIDTH - 170), FINE * (TOP + 14 + 18 * row)
+        across, down = FINE * (LEFT + 20), FINE * (HEIGHT // 2 + 18 * row)
         pen.line([across, down, across + 22 * FINE, down], fill=colour, width=2 * FINE)
         pen.text((across + 30 * FINE, down), name, AXIS, _font(12), "lm")
 

@@ -157,7 +157,7 @@ def main() -> int:
     print(f"{len(judge.real)} training data; test data in the place of samples: {judge.floor:.3f}")
     picture = judge.run.path / "samplers" / f"curve-{words.samples}.png"
     picture.write_bytes(
-        draw(list(lines(found)), "calls of the network", "Fréchet distance", judge.floor)
+        draw(list(lines(found)), "calls of the network", "Frechet distance", judge.floor)
     )
     print(picture)
     own = max((way for way in ways if way.name == OWN), key=lambda way: way.steps)
