@@ -8,13 +8,14 @@ PIP = $(VENV)/bin/python -m pip install -q --disable-pip-version-check -c constr
 
 .PHONY: demo install test lint
 
-# Trains MADE, diffusion, a deep belief network and moment matching on the digits inside the package, scores them,
-# writes the gallery.
+# Trains MADE, diffusion, a deep belief network, moment matching and DRAW on the digits inside the package, scores
+# them, writes the gallery.
 demo: install
 	$(VENV)/bin/genlab train experiment=digits_made folder=demo --resume auto
 	$(VENV)/bin/genlab train experiment=digits_diffusion folder=demo --resume auto
 	$(VENV)/bin/genlab train experiment=digits_dbn folder=demo --resume auto
 	$(VENV)/bin/genlab train experiment=digits_gmmn_ae folder=demo --resume auto
+	$(VENV)/bin/genlab train experiment=digits_draw stages.fit.max_epochs=60 likelihood.k=50 folder=demo --resume auto
 	$(VENV)/bin/genlab compare demo/*
 	$(VENV)/bin/genlab gallery demo/* -o gallery
 

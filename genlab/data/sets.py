@@ -74,10 +74,17 @@ def nade_uci(name: str = "adult", batch_size: int = 100) -> ArrayData:
 
 
 def toy2d(
-    name: str = "swiss_roll", n: int = 10_000, seed: int = 0, batch_size: int = 100
+    name: str = "swiss_roll",
+    n: int = 10_000,
+    seed: int = 0,
+    batch_size: int = 100,
+    noise: float | None = None,
 ) -> ArrayData:
-    """n points in the plane, n // 5 in val and test: swiss_roll, moons, pinwheel or eight_gaussians."""
-    return _data(Toy(name, n, seed), None, batch_size)
+    """n points in the plane, n // 5 in val and test: swiss_roll, moons, pinwheel or eight_gaussians.
+
+    noise: its width, in the units of the shape; None is the shape's own.
+    """
+    return _data(Toy(name, n, seed, noise), None, batch_size)
 
 
 def heartbeat(n: int = 10_000, seed: int = 0, batch_size: int = 100) -> ArrayData:

@@ -37,12 +37,10 @@ from genlab.contracts import (
     UsageError,
 )
 from genlab.likelihood.needs import require
+from genlab.nn.ode import ADAPTIVE, FIXED, Solver, Unsolved
 from genlab.nn.precision import full_precision
 
-ADAPTIVE = ("dopri5", "dopri8", "bosh3", "fehlberg2", "adaptive_heun")
-FIXED = {"euler": "euler", "heun": "heun2", "rk4": "rk4"}  # as torchdiffeq calls them
 STEPS = 50  # of a solver with fixed steps, unless the settings say otherwise
-MOST_STEPS = 10_000  # of an adaptive solver
 
 
 class ProbabilityFlow(Likelihood):
@@ -170,31 +168,14 @@ class ProbabilityFlow(Likelihood):
         start: Tensor,
         span: tuple[float, float],
     ) -> Tensor:
-        from torchdiffeq import odeint  # with scipy, which would slow down every other command
-
-        ends = torch.tensor(span, dtype=torch.float64, device=start.device)
-        if self.solver in FIXED:
-            grid = torch.linspace(*span, self.steps + 1, dtype=torch.float64, device=start.device)
-            options: dict[str, Any] = {"grid_constructor": lambda _field, _state, _ends: grid}
-        else:
-            options = {"norm": worst_row, "max_num_steps": MOST_STEPS}
+        solver = Solver(self.solver, self.rtol, self.atol, self.steps)
         try:
-            path = odeint(
-                field,
-                start,
-                ends,
-                rtol=self.rtol,
-                atol=self.atol,
-                method=FIXED.get(self.solver, self.solver),
-                options=options,
-            )
-        except AssertionError as reason:  # of the adaptive solvers alone
+            return solver.solve(field, start, span, worst_row)
+        except Unsolved as reason:
             raise GenlabError(
-                f"likelihood=flow: {self.solver} found no step that meets its tolerance ({reason}): "
-                "raise likelihood.rtol and likelihood.atol, or take likelihood.solver=rk4"
+                f"likelihood=flow: {reason}: raise likelihood.rtol and likelihood.atol, or take "
+                "likelihood.solver=rk4"
             ) from reason
-        assert isinstance(path, Tensor)
-        return path[-1]
 
 
 def divergence(

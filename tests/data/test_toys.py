@@ -41,6 +41,28 @@ def test_eight_gaussians_have_their_variance():
     assert sigma**2 == pytest.approx([2.8**2 / 2 + 0.35**2] * 2, rel=0.01)
 
 
+def test_a_roll_without_noise_is_a_line():
+    """Its radius is a third of its angle, up to whole turns."""
+    source = toy2d("swiss_roll", n=500, noise=0.0).source
+    x = torch.from_numpy(source.arrays("train").x)
+    turns = (3 * x.norm(dim=1) - torch.atan2(x[:, 1], x[:, 0])) / (2 * torch.pi)
+    torch.testing.assert_close(turns, turns.round(), atol=1e-4, rtol=0)
+
+
+def test_noise_is_part_of_the_variant():
+    assert "noise 0.5" in toy2d("moons", noise=0.5).spec.variant
+    assert "noise" not in toy2d("moons").spec.variant
+    wide, own = (toy2d("moons", noise=noise).source.arrays("val").x for noise in (0.5, None))
+    assert wide.std() > own.std()
+    assert (toy2d("moons", noise=0.1).source.arrays("val").x == own).all()
+
+
+@pytest.mark.parametrize("words", [{"noise": -1.0}, {"name": "pinwheel", "noise": 0.1}])
+def test_noise_that_cannot_be_is_a_usage_error(words):
+    with pytest.raises(UsageError, match="expected 0 or more, and a shape that has noise"):
+        toy2d(**words)
+
+
 def test_unknown_toys_and_too_few_points_are_usage_errors():
     with pytest.raises(UsageError, match="did you mean 'swiss_roll'"):
         toy2d("swissroll")

@@ -1,6 +1,7 @@
 """Diffusion models: schedule, denoiser and sampler are separate objects; ``model`` puts them together."""
 
 from genlab.models.diffusion.bit_kernels import Absorbing, Binomial, BitKernel
+from genlab.models.diffusion.bit_samplers import BitSampler, Strided, Unmasking
 from genlab.models.diffusion.bits import BitDiffusion
 from genlab.models.diffusion.denoisers import Denoiser
 from genlab.models.diffusion.model import Diffusion
@@ -15,6 +16,7 @@ __all__ = [
     "Binomial",
     "BitDiffusion",
     "BitKernel",
+    "BitSampler",
     "Cosine",
     "DPMSolver",
     "Denoiser",
@@ -28,4 +30,6 @@ __all__ = [
     "ResNet",
     "Sampler",
     "Schedule",
+    "Strided",
+    "Unmasking",
 ]

@@ -54,8 +54,16 @@ class BitKernel(ABC):
         """(B, *shape) nats: KL( q(s_{t−1} | s_t, x) || p(s_{t−1} | s_t) ), t ≥ 1."""
 
     @abstractmethod
-    def back(self, s: Tensor, logits: Tensor, t: Tensor, p: Tensor, generator: Generator) -> Tensor:
-        """A draw of p(s_{t−1} | s_t)."""
+    def back(
+        self,
+        s: Tensor,
+        logits: Tensor,
+        t: Tensor,
+        p: Tensor,
+        generator: Generator,
+        to: Tensor | None = None,
+    ) -> Tensor:
+        """A draw of p(s_to | s_t), to < t: (); None is t − 1, the step that the bound describes."""
 
     @abstractmethod
     def log_prob(self, to: Tensor, s: Tensor, logits: Tensor, t: Tensor, p: Tensor) -> Tensor:
@@ -86,8 +94,16 @@ class Binomial(BitKernel):
             1 - q, _mixed(1 - one, 1 - zero, logits)
         )
 
-    def back(self, s: Tensor, logits: Tensor, t: Tensor, p: Tensor, generator: Generator) -> Tensor:
-        return _signs(_mixed(*self._posteriors(s, t, p), logits), generator)
+    def back(
+        self,
+        s: Tensor,
+        logits: Tensor,
+        t: Tensor,
+        p: Tensor,
+        generator: Generator,
+        to: Tensor | None = None,
+    ) -> Tensor:
+        return _signs(_mixed(*self._posteriors(s, t, p, to), logits), generator)
 
     def log_prob(self, to: Tensor, s: Tensor, logits: Tensor, t: Tensor, p: Tensor) -> Tensor:
         one = _mixed(*self._posteriors(s, t, p), logits)
@@ -102,9 +118,11 @@ class Binomial(BitKernel):
         drawn = (1 - left) * torch.where(s > 0, end, 1 - end)
         return drawn + left * (s > 0), drawn + left * (s < 0)
 
-    def _posteriors(self, s: Tensor, t: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
-        """q(s_{t−1} = 1 | s_t, x) of x = 1 and of x = 0."""
-        end, before = self._end(p), self.left(t - 1, s)
+    def _posteriors(
+        self, s: Tensor, t: Tensor, p: Tensor, to: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """q(s_to = 1 | s_t, x) of x = 1 and of x = 0; to: None is t − 1."""
+        end, before = self._end(p), self.left(t - 1 if to is None else to, s)
         of_one, of_zero = self._likelihoods(s, self.left(t, s) / before, end)
         found = []
         for x in (1.0, 0.0):
@@ -129,9 +147,17 @@ class Absorbing(BitKernel):
         surprise = F.binary_cross_entropy_with_logits(logits, x, reduction="none")
         return torch.where(s == 0, surprise, 0.0) / _shaped(t, s)
 
-    def back(self, s: Tensor, logits: Tensor, t: Tensor, p: Tensor, generator: Generator) -> Tensor:
+    def back(
+        self,
+        s: Tensor,
+        logits: Tensor,
+        t: Tensor,
+        p: Tensor,
+        generator: Generator,
+        to: Tensor | None = None,
+    ) -> Tensor:
         u = torch.rand(s.shape, generator=generator, device=s.device, dtype=s.dtype)
-        shown = (s == 0) & (u * _shaped(t, s) < 1)
+        shown = (s == 0) & (u * _shaped(t, s) < (1 if to is None else _shaped(t - to, s)))
         return torch.where(shown, _signs(logits.sigmoid(), generator), s)
 
     def log_prob(self, to: Tensor, s: Tensor, logits: Tensor, t: Tensor, p: Tensor) -> Tensor:

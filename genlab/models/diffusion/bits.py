@@ -13,6 +13,7 @@ data and s_t say of an entry alone, so that training begins at the independent m
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -34,9 +35,11 @@ from genlab.contracts import (
     Observed,
     Stage,
     Support,
+    TakesSampler,
     UsageError,
 )
 from genlab.models.diffusion.bit_kernels import Binomial, BitKernel
+from genlab.models.diffusion.bit_samplers import BitSampler, Strided
 from genlab.models.diffusion.denoisers import Network
 from genlab.models.diffusion.networks import Dense
 from genlab.models.diffusion.particles import Population
@@ -46,7 +49,7 @@ from genlab.nn.heads import Bernoulli
 FRAMES = 12
 
 
-class BitDiffusion(GenerativeModel, HasLikelihood, Completes, HasFigures):
+class BitDiffusion(GenerativeModel, HasLikelihood, Completes, TakesSampler, HasFigures):
     """kernel: how bits are forgotten; None is ``Binomial``. network: called with (shape, outputs); None
     is ``Dense``. bound_steps: how many of the T steps ``log_likelihood`` visits per datum, one in each
     of as many strata; 0 visits all. val_steps: the same for ``validate``. particles: that walk the
@@ -145,13 +148,36 @@ class BitDiffusion(GenerativeModel, HasLikelihood, Completes, HasFigures):
         *_, s = self.denoise(n, generator=generator)
         return (s > 0).float()
 
+    def sample_by(
+        self,
+        sampler: Any | None,
+        n: int,
+        *,
+        label: Tensor | None = None,
+        guidance: float = 1.0,
+        generator: Generator,
+    ) -> Tensor:
+        _refuse_label(label)
+        if guidance != 1:
+            raise UsageError(f"guidance={guidance:g} goes with a label, and this model has none")
+        if sampler is not None and not isinstance(sampler, BitSampler):
+            raise UsageError(
+                f"sampler: {type(sampler).__name__} takes Gaussian noise away, and this model forgets "
+                "bits: use sampler=strided or sampler=unmasking"
+            )
+        if sampler is not None:
+            sampler.check(self.kernel, self.spec)
+        *_, s = self.denoise(n, sampler, generator=generator)
+        return (s > 0).float()
+
     @torch.no_grad()
-    def denoise(self, n: int, *, generator: Generator) -> Iterator[Tensor]:
-        """(n, *shape) states s_T, …, s_0 of the chain that the bound describes."""
-        yield (s := self._end(n, generator))
-        for t in self._times():
-            s = self.kernel.back(s, self.logits(s, t), t, self.marginal, generator)
-            yield s
+    def denoise(
+        self, n: int, sampler: BitSampler | None = None, *, generator: Generator
+    ) -> Iterator[Tensor]:
+        """(n, *shape) states from s_T to s_0. sampler: None is the chain that the bound describes."""
+        walk = sampler or Strided(self.kernel.steps)
+        start = self._end(n, generator)
+        yield from walk(self.kernel, self.logits, start, self.marginal, generator=generator)
 
     def _end(self, n: int, generator: Generator) -> Tensor:
         """(n, *shape) draws of s_T, which know nothing of a datum."""

@@ -245,7 +245,10 @@ class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, TakesSam
         if guidance != 1 and label is None:
             raise UsageError(f"guidance={guidance:g} goes with a label: name one")
         if sampler is not None and not isinstance(sampler, Sampler):
-            raise UsageError(f"sampler: {type(sampler).__name__} is none of diffusion")
+            raise UsageError(
+                f"sampler: {type(sampler).__name__} is not for Gaussian noise, which this model has: use "
+                "sampler=ancestral, ddim, dpm or heun"
+            )
         most = math.inf if isinstance(self.time, Continuous) else self.chain.steps
         if sampler is not None and sampler.steps > most:
             raise UsageError(
@@ -285,15 +288,30 @@ class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, TakesSam
         """(n, B, *shape): each drawn from ``particles`` that walk the chain (``posterior``), towards
         p(x) r(x) the more of them there are.
         """
+        return self.completed(
+            evidence, n, self.chain, self.particles, label=label, generator=generator
+        )
+
+    def completed(
+        self,
+        evidence: Evidence,
+        n: int,
+        chain: Ancestral,
+        particles: int,
+        *,
+        label: Tensor | None = None,
+        generator: Generator,
+    ) -> Tensor:
+        """``complete`` by a chain of so many steps and so many particles."""
         self._check(label)
-        many = n * self.particles
+        many = n * particles
         told = None if label is None else label.repeat_interleave(many)
         first = self.schedule(torch.zeros((), device=self.device, dtype=torch.float64))
         repeated = evidence.map(lambda each: each.repeat_interleave(many, 0))
         target = target_for(repeated, self.decoder, first)
         z = torch.randn(len(repeated), *self.spec.shape, generator=generator, device=self.device)
         x = posterior.draw(
-            self._denoise(told), self.schedule, self.chain, target, z, self.particles, generator
+            self._denoise(told), self.schedule, chain, target, z, particles, generator
         )
         return x.unflatten(0, (-1, n)).transpose(0, 1)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Generator, Tensor
 
 from genlab.contracts import Batch, Figure, Images, Plane
-from genlab.models.diffusion import reverse
+from genlab.models.diffusion import completions, interpolation, reverse
 from genlab.models.diffusion.schedules import alpha, sigma
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ def figures(model: Diffusion, batch: Batch, generator: Generator) -> Iterator[Fi
     if model.spec.is_picture:
         yield image_chain(model, generator)
         yield one_step(model, batch.x[:8], generator)
+        if len(batch.x) > 1:
+            yield interpolation.figure(model, batch.x, generator)
+        yield completions.figure(model, batch.x, generator)
     elif model.spec.shape == (2,):
         yield plane_chain(model, generator)
         yield forgetting(model, batch.x, generator)

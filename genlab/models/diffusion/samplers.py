@@ -93,21 +93,28 @@ class DPMSolver(Sampler):
     """Exact in what is linear, and of second order in x̂ (Lu, Zhou, Bao, Chen, Li, Zhu 2022, "DPM-Solver++",
     arXiv 2211.01095): with h = (λ_s − λ_t)/2, half the growth of the log-SNR,
 
-        z_s = (σ_s/σ_t) z_t − α_s (e^{−h} − 1) x̄,
+        z_s = (σ_s/σ_t) e^{−ηh} z_t − α_s (e^{−(1+η)h} − 1) x̄ + σ_s √(1 − e^{−2ηh}) ε,
 
     where x̄ is x̂ extrapolated to the middle of the step: from the step before, h' long,
 
         x̄ = x̂_t + (x̂_t − x̂_before) h/2h'                            "2M", one call of the network a step,
 
     or from a visit to the middle of the step itself ("2S", two calls). The first step, and with "2M" the
-    last one, is of first order: DDIM.
+    last one, is of first order: DDIM. eta: 0 solves the probability flow, 1 the stochastic equation whose
+    noise makes up for errors of x̂ (SDE-DPM-Solver++, "2M" alone).
     """
 
-    def __init__(self, steps: int, order: Literal["2M", "2S"] = "2M") -> None:
+    def __init__(self, steps: int, order: Literal["2M", "2S"] = "2M", eta: float = 0.0) -> None:
         super().__init__(steps)
         if order not in ("2M", "2S"):
             raise UsageError(f"sampler.order={order}: expected 2M or 2S")
-        self.order = order
+        if not 0 <= eta <= 1:
+            raise UsageError(
+                f"sampler.eta={eta} must lie between 0 (deterministic) and 1 (stochastic)"
+            )
+        if eta and order == "2S":
+            raise UsageError(f"sampler.eta={eta} goes with sampler.order=2M: leave one of them out")
+        self.order, self.eta = order, eta
 
     def __call__(
         self, denoise: Denoise, schedule: Schedule, z: Tensor, *, generator: Generator
@@ -125,7 +132,9 @@ class DPMSolver(Sampler):
                 x, before = x + (x - x_before) * ((s - t) / (t - t_before) / 2), (x, t)
             else:
                 before = (x, t)
-            z = _linear(z, x, s, t)
+            z = _linear(z, x, s, t, self.eta)
+            if self.eta:
+                z = z + sigma(s) * (-torch.expm1(self.eta * (t - s))).sqrt() * noise(z, generator)
             yield z
 
 
@@ -176,9 +185,11 @@ class Heun(Sampler):
         return y + math.sqrt(higher**2 - level**2) * noise(y, generator), higher
 
 
-def _linear(z: Tensor, x: Tensor, s: Tensor, t: Tensor) -> Tensor:
-    """z_s from z_t if x̂ were x all the way; exact for any step."""
-    return sigma(s) / sigma(t) * z - alpha(s) * torch.expm1((t - s) / 2) * x
+def _linear(z: Tensor, x: Tensor, s: Tensor, t: Tensor, eta: float = 0.0) -> Tensor:
+    """The mean of z_s given z_t if x̂ were x all the way; exact for any step."""
+    h = (s - t) / 2
+    kept = sigma(s) / sigma(t) * (-eta * h).exp()
+    return kept * z - alpha(s) * torch.expm1(-(1 + eta) * h) * x
 
 
 def _kept(level: float) -> float:

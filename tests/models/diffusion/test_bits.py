@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from genlab.contracts import Batch, DataSpec, Observed, Support, UnsupportedData, UsageError
-from genlab.models.diffusion import Absorbing, Binomial, BitDiffusion, BitKernel
+from genlab.models.diffusion import (
+    DDIM,
+    Absorbing,
+    Binomial,
+    BitDiffusion,
+    BitKernel,
+    Strided,
+    Unmasking,
+)
 from genlab.testing.statistics import g_test
 
 T = 4
@@ -265,6 +274,150 @@ def test_completions_follow_the_conditional(kernel):
     wanted = torch.where(agrees, p, 0.0) / p[agrees].sum()
     counts = (drawn.flatten(1).long() @ torch.tensor([8, 4, 2, 1])).bincount(minlength=16)
     assert (counts / 3000 - wanted).abs().max() < 0.03
+
+
+# --------------------------------------------------------------------------------- other samplers
+
+
+def jump(kernel: BitKernel, t: int, to: int, p: float, x: int, s: int) -> Tensor:
+    """(S,) q(s_to | s_t = the s-th state, x), by Bayes, with the steps between them as one matrix."""
+    between = torch.eye(len(values(kernel)), dtype=torch.float64)
+    for step in range(to + 1, t + 1):
+        between = between @ forward(kernel, step, p)
+    joint = after(kernel, to, p)[x] * between[:, s]
+    return joint / joint.sum()
+
+
+@kernels
+@pytest.mark.parametrize(("t", "to"), [(4, 2), (3, 0), (4, 0), (2, 1)])
+def test_a_long_step_is_that_of_bayes(kernel, t, to):
+    n, share = 20_000, torch.tensor([0.3], dtype=torch.float64)
+    for s, value in enumerate(values(kernel)):
+        if not after(kernel, t, 0.3)[:, s].min() > 0:
+            continue
+        back = 0.3 * jump(kernel, t, to, 0.3, 0, s) + 0.7 * jump(kernel, t, to, 0.3, 1, s)
+        state, guess = torch.full((n, 1), value).double(), torch.full((n, 1), 0.7).double()
+        times = (torch.tensor(float(t)), torch.tensor(float(to)))
+        drawn = kernel.back(state, guess.logit(), times[0], share, seeded(), times[1])
+        counts = torch.tensor([int((drawn == v).sum()) for v in values(kernel)])
+        assert g_test(counts, back) > 1e-4
+
+
+@kernels
+def test_as_many_steps_as_the_chain_has_are_the_chain(kernel):
+    model = skewed(kernel)
+    x = model.sample_by(Strided(T), 50, generator=seeded())
+    assert torch.equal(x, model.sample(50, generator=seeded()))
+    assert torch.equal(x, model.sample_by(None, 50, generator=seeded()))
+
+
+@kernels
+def test_few_steps_are_drawn_from_few_steps_back(kernel):
+    """Two steps, 4 → 2 → 0, over all states of four bits."""
+    model = skewed(kernel)
+    start = torch.stack([after(kernel, T, p)[0] for p in P.flatten().tolist()])
+    found, states, names = entries(kernel, start), codes(kernel), values(kernel)
+    for t, to in ((4, 2), (2, 0)):
+        guess = model.logits(states, torch.tensor(float(t))).sigmoid().detach().flatten(1)
+        table = torch.zeros(len(states), 4, len(names), dtype=torch.float64)
+        for row, i in itertools.product(range(len(states)), range(4)):
+            s, p = names.index(states[row].flatten()[i].item()), P.flatten()[i].item()
+            for x, weight in ((0, 1 - guess[row, i]), (1, guess[row, i])):
+                known = isinstance(kernel, Absorbing) and names[s] != 0
+                q = torch.eye(3).double()[s] if known else jump(kernel, t, to, p, x, s)
+                table[row, i] += weight * q
+        found = found @ entries(kernel, table)
+    _, p = of_data(kernel, found)
+    bits = model.sample_by(Strided(2), 20_000, generator=seeded()).flatten(1).long()
+    counts = (bits @ torch.tensor([8, 4, 2, 1])).bincount(minlength=16)
+    assert g_test(counts, p) > 1e-4
+
+
+def in_order(model: BitDiffusion, x: Tensor, groups: Sequence[Sequence[int]]) -> Tensor:
+    """() log p of bits x: (2, 2) found group after group, as a product of conditionals."""
+    s, total, known = torch.zeros(4, dtype=torch.float64), torch.zeros(()).double(), 0
+    for group in groups:
+        t = torch.tensor(model.kernel.steps * (1 - known / 4), dtype=torch.float64)
+        logits = model.logits(s.view(1, 2, 2), t).detach().flatten()
+        for i in group:
+            sign = 2 * x.flatten()[i] - 1
+            total = total + nn.functional.logsigmoid(sign * logits[i])
+            s[i] = sign
+        known += len(group)
+    return total
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_unmasking_is_a_mixture_of_all_orders(size):
+    """One entry or two at a time: p(x) is the mean over orders of products of conditionals."""
+    model = skewed(Absorbing(T))
+    x, _ = of_data(model.kernel, exact(model, model.kernel))
+    orders = list(itertools.permutations(range(4)))
+    groups = [[order[k : k + size] for k in range(0, 4, size)] for order in orders]
+    p = torch.stack(
+        [torch.stack([in_order(model, row, g) for g in groups]).exp().mean() for row in x]
+    )
+    assert p.sum().item() == pytest.approx(1.0, abs=1e-12)
+    bits = model.sample_by(Unmasking(4 // size), 20_000, generator=seeded()).flatten(1).long()
+    counts = (bits @ torch.tensor([8, 4, 2, 1])).bincount(minlength=16)
+    assert g_test(counts, p) > 1e-4
+
+
+class Timeless(Skewed):
+    """Sees what is known, and not how much time is left."""
+
+    def forward(self, z: Tensor, u: Tensor) -> Tensor:
+        return super().forward(z, torch.zeros_like(u))
+
+
+def expected(model: BitDiffusion, x: Tensor, steps: int) -> float:
+    """The bound of T = steps, summed over all that may be hidden: at step t, each entry with t/T."""
+    signs = 2 * x.flatten() - 1
+    hidden = torch.tensor(list(itertools.product([False, True], repeat=4)))
+    s = torch.where(hidden, 0.0, signs).view(-1, 2, 2)
+    logits = model.logits(s, torch.tensor(1.0)).detach().flatten(1)
+    cost = torch.where(hidden, -nn.functional.logsigmoid(signs * logits), 0.0).sum(1)
+    share = torch.arange(1, steps + 1, dtype=torch.float64)[:, None] / steps
+    many = hidden.sum(1)
+    weight = share**many * (1 - share) ** (4 - many)
+    return float((weight / share * cost).sum() / steps)
+
+
+def test_the_bound_of_many_steps_is_that_of_all_orders():
+    """It comes to the mean over orders of −log p(x in that order) as T grows. T = D is not there: as many
+    steps as entries do not find them one at a time.
+    """
+    model = BitDiffusion(SPEC, Absorbing(T), Timeless, bound_steps=0).eval()
+    x = torch.tensor([[1.0, 0.0], [1.0, 1.0]], dtype=torch.float64)
+    orders = itertools.permutations(range(4))
+    wanted = -torch.stack([in_order(model, x, [[i] for i in o]) for o in orders]).mean().item()
+    gaps = [abs(expected(model, x, steps) - wanted) for steps in (4, 64, 4096)]
+    assert gaps[0] > 0.05
+    assert gaps[0] > gaps[1] > gaps[2]
+    assert gaps[2] < 1e-3
+    found = model.bound(x.expand(20_000, 2, 2), generator=seeded())
+    assert abs(found.mean().item() - expected(model, x, T)) < 4.5 * found.std().item() / 20_000**0.5
+
+
+def test_samplers_that_do_not_fit_are_refused():
+    absorbing, binomial = (skewed(KERNELS[name]) for name in ("absorbing", "binomial"))
+    for sampler, model, message in (
+        (Strided(5), binomial, r"sampler.steps=5: this model's chain has 4 steps"),
+        (Unmasking(5), absorbing, r"sampler.steps=5: this model's chain has 4 steps"),
+        (
+            Unmasking(2),
+            binomial,
+            r"sampler=unmasking finds what is hidden, and Binomial hides nothing",
+        ),
+        (DDIM(2), absorbing, r"DDIM takes Gaussian noise away, .*: use sampler=strided or"),
+        (Unmasking(5), skewed(Absorbing(8)), r"sampler.steps=5: a datum has 4 entries to find"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            model.sample_by(sampler, 1, generator=seeded())
+    with pytest.raises(UsageError, match="guidance=2 goes with a label, and this model has none"):
+        binomial.sample_by(None, 1, guidance=2.0, generator=seeded())
+    with pytest.raises(UsageError, match=r"sampler.steps=0 must be at least 1"):
+        Strided(0)
 
 
 def test_what_bits_cannot_be_is_refused():

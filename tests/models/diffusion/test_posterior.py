@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import pytest
 import torch
 from torch import Tensor
 
 from genlab.contracts import DataSpec, Evidence, Noisy, Observed, Pooled, Support, UsageError
+from genlab.data import toy2d
 from genlab.models.diffusion import Diffusion
 from genlab.models.diffusion.decoder import LevelDecoder, RealDecoder
 from genlab.models.diffusion.particles import Population
@@ -24,22 +26,34 @@ WIDTH = 0.3
 
 
 class Mixture(torch.nn.Module):
-    """Mean and variance of x given z, for x of a mixture of round Gaussians."""
+    """Mean and variance of x given z, for x of a mixture of Gaussians with independent entries.
+
+    width: () or (D,), the same for all of them.
+    """
+
+    def __init__(
+        self, centres: Tensor = CENTRES, shares: Tensor = SHARES, width: Tensor | float = WIDTH
+    ) -> None:
+        super().__init__()
+        self.centres, self.shares = centres, shares
+        self.width = torch.as_tensor(width, dtype=torch.float64)
 
     def forward(self, z: Tensor, log_snr: Tensor) -> Moments:
         a, s2 = torch.sigmoid(log_snr).sqrt(), torch.sigmoid(-log_snr)
-        total = (a * WIDTH) ** 2 + s2
-        away = z.double().unsqueeze(1) - a * CENTRES
-        share = (SHARES.log() - away.square().sum(2) / total / 2).softmax(1).unsqueeze(2)
-        each = CENTRES + a * WIDTH**2 / total * away
+        total = (a * self.width) ** 2 + s2
+        away = z.double().unsqueeze(1) - a * self.centres
+        share = (self.shares.log() - (away.square() / total / 2).sum(2)).softmax(1).unsqueeze(2)
+        each = self.centres + a * self.width**2 / total * away
         mean = (share * each).sum(1)
-        variance = WIDTH**2 * s2 / total + (share * each.square()).sum(1) - mean.square()
+        variance = self.width**2 * s2 / total + (share * each.square()).sum(1) - mean.square()
         return Moments(mean.to(z.dtype), variance.to(z.dtype))
 
 
-def model(particles: int) -> Diffusion:
+def model(particles: int, mixture: Mixture | None = None) -> Diffusion:
     spec = DataSpec("mixture", "", (2,), Support.REAL)
-    return Diffusion(spec, denoiser=lambda spec: Mixture(), steps=60, particles=particles)
+    return Diffusion(
+        spec, denoiser=lambda spec: mixture or Mixture(), steps=60, particles=particles
+    )
 
 
 def test_completions_follow_the_posterior_of_a_mixture():
@@ -63,6 +77,59 @@ def test_denoised_data_follow_the_posterior_of_a_mixture():
     wanted = (share.unsqueeze(1) * means).sum(0)
     torch.testing.assert_close(x.mean(0), wanted, atol=0.05, rtol=0)
     assert (x[:, 0] < -0.2).double().mean().item() == pytest.approx(share[0].item(), abs=0.04)
+
+
+# ---------------------------------------------------------------------------------- eight Gaussians
+
+
+def eight() -> Mixture:
+    """The data of ``data=toy2d data.name=eight_gaussians``, standardised."""
+    data = toy2d("eight_gaussians")
+    mean, sigma = (torch.from_numpy(v) for v in data.preprocess.moments(data.source))
+    angle = math.pi / 4 * torch.arange(8, dtype=torch.float64)
+    centres = (2.8 * torch.stack([angle.cos(), angle.sin()], 1) - mean) / sigma
+    return Mixture(centres, torch.full((8,), 1 / 8, dtype=torch.float64), 0.35 / sigma)
+
+
+def distance(x: Tensor, share: Tensor, mean: Tensor, deviation: Tensor) -> float:
+    """Kolmogorov and Smirnov's, of draws x: (n,) to a mixture of Gaussians."""
+    x = x.double().sort().values
+    p = (share * torch.special.ndtr((x[:, None] - mean) / deviation)).sum(1)
+    rank = torch.arange(len(x), dtype=torch.float64)
+    return float(torch.maximum((rank + 1) / len(x) - p, p - rank / len(x)).max())
+
+
+def test_the_eight_gaussians_are_those_of_the_data():
+    mixture = eight()
+    x = toy2d("eight_gaussians").dataset("test")[torch.arange(2000)].x
+    for axis in (0, 1):
+        found = distance(x[:, axis], mixture.shares, mixture.centres[:, axis], mixture.width[axis])
+        assert found < 0.044  # 1.95 / sqrt(2000): one time in a thousand
+
+
+@pytest.mark.parametrize("value", [0.0, 0.7])
+def test_points_follow_the_posterior_of_one_coordinate(value):
+    mixture = eight()
+    seen = Observed(torch.tensor([[value, 0.0]]), torch.tensor([[True, False]]))
+    x = model(32, mixture).complete(seen, 500, generator=generator("eight"))[:, 0]
+    log_p = -((value - mixture.centres[:, 0]) / mixture.width[0]).square() / 2
+    share = log_p.softmax(0)
+    assert distance(x[:, 1], share, mixture.centres[:, 1], mixture.width[1]) < 0.09
+
+
+def test_points_follow_the_posterior_of_a_noisy_one():
+    mixture, y, sigma = eight(), torch.tensor([[0.3, 0.3]]), 0.5
+    x = model(32, mixture).complete(Noisy(y, sigma), 500, generator=generator("noise"))[:, 0]
+    total = mixture.width**2 + sigma**2
+    share = -((y - mixture.centres).square() / total / 2).sum(1)
+    gain = mixture.width**2 / total
+    mean = mixture.centres + gain * (y - mixture.centres)
+    for axis in (0, 1):
+        deviation = mixture.width[axis] * (1 - gain[axis]).sqrt()
+        assert distance(x[:, axis], share.softmax(0), mean[:, axis], deviation) < 0.09
+
+
+# ---------------------------------------------------------------------------------------- particles
 
 
 def test_more_particles_come_closer():

@@ -68,7 +68,45 @@ def test_second_order_is_better_with_few_calls():
     assert error(DPMSolver(10, "2S")) < first / 2
 
 
-@pytest.mark.parametrize("sampler", [DPMSolver(6), DPMSolver(6, "2S"), Heun(6), Heun(6, churn=3.0)])
+def start(n: int) -> Tensor:
+    """(n, 1) draws of z_1."""
+    mean, deviation = marginal(SCHEDULE(torch.tensor(1.0).double()))
+    return mean + deviation * torch.randn(n, 1, generator=seeded(), dtype=torch.float64)
+
+
+def gap(sampler: Sampler) -> float:
+    """Relative error of the standard deviation of z_0."""
+    *_, end = sampler(denoise, SCHEDULE, start(40_000), generator=seeded(1))
+    mean, deviation = marginal(SCHEDULE(torch.tensor(0.0).double()))
+    assert end.mean().item() == pytest.approx(mean.item(), abs=0.02)
+    return abs(end.std().item() / deviation.item() - 1)
+
+
+@pytest.mark.parametrize("eta", [0.3, 1.0])
+def test_the_stochastic_equation_keeps_the_distribution(eta):
+    assert gap(DPMSolver(60, eta=eta)) < 0.015
+    *_, end = DPMSolver(60, eta=eta)(denoise, SCHEDULE, start(10), generator=seeded(1))
+    *_, flow = DPMSolver(60)(denoise, SCHEDULE, start(10), generator=seeded(1))
+    assert not torch.allclose(end, flow, atol=0.1)
+
+
+def test_the_stochastic_equation_is_solved_to_second_order():
+    assert gap(DPMSolver(20, eta=1.0)) < gap(DDIM(20, eta=1.0)) / 3
+
+
+def test_a_single_step_is_of_first_order():
+    for eta in (0.0, 1.0):
+        ends = [
+            list(sampler(denoise, SCHEDULE, start(9), generator=seeded()))[-1]
+            for sampler in (DPMSolver(1, eta=eta), DDIM(1, eta=eta))
+        ]
+        torch.testing.assert_close(*ends)
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [DPMSolver(6), DPMSolver(6, "2S"), DPMSolver(6, eta=1.0), Heun(6), Heun(6, churn=3.0)],
+)
 def test_every_state_is_handed_out(sampler):
     z = torch.randn(4, 2, generator=seeded())
     states = list(sampler(denoise, SCHEDULE, z, generator=seeded()))
@@ -102,11 +140,7 @@ def test_levels_of_heun_are_those_of_the_paper():
 
 def test_churn_keeps_the_distribution():
     """Noise that is added is taken away again: the ends have the mean and variance of z_0."""
-    z = torch.randn(40_000, 1, generator=seeded(), dtype=torch.float64)
-    z = (
-        marginal(SCHEDULE(torch.tensor(1.0).double()))[0]
-        + z * marginal(SCHEDULE(torch.tensor(1.0).double()))[1]
-    )
+    z = start(40_000)
     *_, end = Heun(60, churn=20.0)(denoise, SCHEDULE, z, generator=seeded(1))
     mean, deviation = marginal(SCHEDULE(torch.tensor(0.0).double()))
     assert end.mean().item() == pytest.approx(mean.item(), abs=0.01)
@@ -118,5 +152,9 @@ def test_churn_keeps_the_distribution():
 def test_values_out_of_range_are_refused():
     with pytest.raises(UsageError, match=r"sampler\.order=3M: expected 2M or 2S"):
         DPMSolver(3, "3M")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"sampler\.eta=2 must lie between 0"):
+        DPMSolver(3, eta=2)
+    with pytest.raises(UsageError, match=r"sampler\.eta=1.0 goes with sampler\.order=2M"):
+        DPMSolver(3, "2S", eta=1.0)
     with pytest.raises(UsageError, match=r"sampler\.churn=-1"):
         Heun(3, churn=-1)
