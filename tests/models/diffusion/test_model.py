@@ -204,12 +204,15 @@ def test_the_stage_starts_from_the_marginals(skewed, states):
 
 
 def test_figures_of_images(skewed, states):
-    chain, one_step = skewed.figures(Batch(states), generator=generator("figures"))
+    shown = list(skewed.figures(Batch(states), generator=generator("figures")))
+    chain, one_step, interpolation, completions = shown
     assert chain.animated
     assert chain.content.pixels.shape == (8, 12, 1, 2, 2)
     assert BINARY.contains(chain.content.pixels[:, -1])
     assert one_step.content.pixels.shape == (16, 8, 1, 2, 2)
-    for figure in (chain, one_step):
+    assert interpolation.content.pixels.shape == (5, 8, 1, 2, 2)
+    assert completions.content.pixels.shape == (3, 8, 1, 2, 2)
+    for figure in shown:
         assert isinstance(figure.content, Images)
         assert 0 <= figure.content.pixels.min() <= figure.content.pixels.max() <= 1
 
