@@ -61,9 +61,9 @@ class BitKernel(ABC):
         t: Tensor,
         p: Tensor,
         generator: Generator,
-        to: Tensor | None = None,
+        until: Tensor | None = None,
     ) -> Tensor:
-        """A draw of p(s_to | s_t), to < t: (); None is t − 1, the step that the bound describes."""
+        """A draw of p(s_until | s_t), until < t: (); None is t − 1, the step that the bound describes."""
 
     @abstractmethod
     def log_prob(self, to: Tensor, s: Tensor, logits: Tensor, t: Tensor, p: Tensor) -> Tensor:
@@ -101,9 +101,9 @@ class Binomial(BitKernel):
         t: Tensor,
         p: Tensor,
         generator: Generator,
-        to: Tensor | None = None,
+        until: Tensor | None = None,
     ) -> Tensor:
-        return _signs(_mixed(*self._posteriors(s, t, p, to), logits), generator)
+        return _signs(_mixed(*self._posteriors(s, t, p, until), logits), generator)
 
     def log_prob(self, to: Tensor, s: Tensor, logits: Tensor, t: Tensor, p: Tensor) -> Tensor:
         one = _mixed(*self._posteriors(s, t, p), logits)
@@ -119,10 +119,10 @@ class Binomial(BitKernel):
         return drawn + left * (s > 0), drawn + left * (s < 0)
 
     def _posteriors(
-        self, s: Tensor, t: Tensor, p: Tensor, to: Tensor | None = None
+        self, s: Tensor, t: Tensor, p: Tensor, until: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """q(s_to = 1 | s_t, x) of x = 1 and of x = 0; to: None is t − 1."""
-        end, before = self._end(p), self.left(t - 1 if to is None else to, s)
+        """q(s_until = 1 | s_t, x) of x = 1 and of x = 0; until: None is t − 1."""
+        end, before = self._end(p), self.left(t - 1 if until is None else until, s)
         of_one, of_zero = self._likelihoods(s, self.left(t, s) / before, end)
         found = []
         for x in (1.0, 0.0):
@@ -154,10 +154,10 @@ class Absorbing(BitKernel):
         t: Tensor,
         p: Tensor,
         generator: Generator,
-        to: Tensor | None = None,
+        until: Tensor | None = None,
     ) -> Tensor:
         u = torch.rand(s.shape, generator=generator, device=s.device, dtype=s.dtype)
-        shown = (s == 0) & (u * _shaped(t, s) < (1 if to is None else _shaped(t - to, s)))
+        shown = (s == 0) & (u * _shaped(t, s) < (1 if until is None else _shaped(t - until, s)))
         return torch.where(shown, _signs(logits.sigmoid(), generator), s)
 
     def log_prob(self, to: Tensor, s: Tensor, logits: Tensor, t: Tensor, p: Tensor) -> Tensor:

@@ -144,9 +144,7 @@ class BitDiffusion(GenerativeModel, HasLikelihood, Completes, TakesSampler, HasF
     # ------------------------------------------------------------------------------------- sampling
 
     def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:
-        _refuse_label(label)
-        *_, s = self.denoise(n, generator=generator)
-        return (s > 0).float()
+        return self.sample_by(None, n, label=label, generator=generator)
 
     def sample_by(
         self,

@@ -230,8 +230,7 @@ class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, TakesSam
     # Sampling
 
     def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:
-        *_, x = self.denoise(n, label=label, generator=generator)
-        return x
+        return self.sample_by(None, n, label=label, generator=generator)
 
     def sample_by(
         self,

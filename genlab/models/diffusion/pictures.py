@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 
 from genlab.contracts import Batch, Figure, Images, Plane
 from genlab.models.diffusion import completions, interpolation, reverse
+from genlab.models.diffusion.noising import noise
 from genlab.models.diffusion.schedules import alpha, sigma
 
 if TYPE_CHECKING:
@@ -53,8 +54,8 @@ def forgetting(model: Diffusion, x: Tensor, generator: Generator) -> Figure:
     arrows = []
     for s, t in pairwise(log_snrs):
         kept = alpha(t) / alpha(s)
-        noise = torch.randn(z.shape, generator=generator, device=z.device, dtype=z.dtype)
-        z = kept * z + (sigma(t).square() - (kept * sigma(s)).square()).clamp(min=0).sqrt() * noise
+        lost = (sigma(t).square() - (kept * sigma(s)).square()).clamp(min=0).sqrt()
+        z = kept * z + lost * noise(z, generator)
         states.append(z)
         arrows.append((kept - 1) * grid)
     arrows.append(arrows[-1])
@@ -85,7 +86,6 @@ def plane_chain(model: Diffusion, generator: Generator, n: int = 1000) -> Figure
     )
 
 
-@torch.no_grad()
 def _drift(model: Diffusion, grid: Tensor, step: int) -> Tensor:
     """(m, 2) the mean of a step back from points of the plane, less the points; the last one's at z_0."""
     total = model.chain.steps
