@@ -58,11 +58,13 @@ class LevelDecoder(Decoder):
     def sample(self, z: Tensor, log_snr: Tensor, generator: Generator) -> Tensor:
         return self.head.sample(self.evidence(z, log_snr), generator)
 
-    def evidence(self, z: Tensor, log_snr: Tensor) -> Tensor:
-        """(B, *shape, levels): log N(z; α y_k, σ²) up to a constant, for each level y_k."""
+    def evidence(self, z: Tensor, log_snr: Tensor, known: Tensor | None = None) -> Tensor:
+        """(B, *shape, levels): log N(z; α y_k, σ²) up to a constant, for each level y_k; plus ``known``."""
         y = torch.linspace(-1, 1, self.levels, device=z.device, dtype=z.dtype)
-        deviation = z.unsqueeze(-1) - (spread(alpha(log_snr), z).unsqueeze(-1) * y)
-        return (deviation / spread(sigma(log_snr), z).unsqueeze(-1)).square() / -2
+        seen = (z / spread(sigma(log_snr), z)).unsqueeze(-1)
+        deviation = seen - spread((log_snr / 2).exp(), z).unsqueeze(-1) * y
+        known = z.new_zeros(()) if known is None else known
+        return torch.addcmul(known, deviation, deviation, value=-0.5)
 
 
 class RealDecoder(Decoder):

@@ -33,6 +33,8 @@ from genlab.models.diffusion.reverse import Moments
 from genlab.models.diffusion.schedules import alpha, sigma, spread
 from genlab.nn.heads import Categorical
 
+CACHED = 2**18  # numbers that stay in a processor's cache while they are worked on
+
 
 class Prediction(nn.Module, ABC):
     """z: (B, *shape), log_snr: (B,) or (). outputs: how many numbers F are, for each entry."""
@@ -95,12 +97,39 @@ class Levels(Prediction):
     def fit(self, x: Tensor) -> None:
         self.log_marginal.copy_(self.head.marginal(x))
 
-    def forward(self, z: Tensor, log_snr: Tensor) -> Tensor:
-        """(B, *shape, levels) log-probabilities up to a constant, of what is known without a network."""
-        return self.log_marginal + self.decoder.evidence(z, log_snr)
+    def forward(self, z: Tensor, log_snr: Tensor, f: Tensor | None = None) -> Tensor:
+        """(B, *shape, levels) log-probabilities up to a constant; without f, of what is known without
+        a network.
+        """
+        known = self.log_marginal if f is None else self.log_marginal + f @ self.basis
+        return self.decoder.evidence(z, log_snr, known)
 
     def moments(self, z: Tensor, log_snr: Tensor, f: Tensor) -> Moments:
-        logits = self(z, log_snr) + f @ self.basis
+        portion = self._portion(z)
+        pieces = zip(
+            z.split(portion), log_snr.expand(len(z)).split(portion), f.split(portion), strict=True
+        )
+        means, variances = zip(*(self._moments(*piece) for piece in pieces), strict=True)
+        return Moments(torch.cat(means), torch.cat(variances))
+
+    def _portion(self, z: Tensor) -> int:
+        """How many data at once: on a processor as many as fit its cache, which is 4 times as fast with
+        256 levels as going through memory.
+        """
+        if z.device.type != "cpu" or torch.compiler.is_compiling():
+            return len(z)
+        return max(1, CACHED // self.log_marginal.numel())
+
+    def _moments(self, z: Tensor, log_snr: Tensor, f: Tensor) -> Moments:
+        logits = self(z, log_snr, f)
         with torch.autocast(logits.device.type, enabled=False):  # a variance is a small difference
-            mean, square = (logits.softmax(-1) @ self.powers).unbind(-1)
+            return self._of_two(logits) if len(self.powers) == 2 else self._of_many(logits)
+
+    def _of_two(self, logits: Tensor) -> Moments:
+        odds = logits[..., 1] - logits[..., 0]
+        up = odds.sigmoid()
+        return Moments(2 * up - 1, 4 * up * (-odds).sigmoid())
+
+    def _of_many(self, logits: Tensor) -> Moments:
+        mean, square = (logits.softmax(-1) @ self.powers).unbind(-1)
         return Moments(mean, (square - mean.square()).clamp_min(0))
