@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor
 
 
 def key(*parts: str | int) -> int:
@@ -24,6 +25,11 @@ def key(*parts: str | int) -> int:
 def generator(*parts: str | int, device: torch.device | str = "cpu") -> torch.Generator:
     """A fresh generator of the stream named by these parts (strings and integers)."""
     return torch.Generator(device=device).manual_seed(key(*parts))
+
+
+def randn_like(like: Tensor, generator: torch.Generator | None) -> Tensor:
+    """``torch.randn_like`` from this generator; None is torch's default one."""
+    return torch.randn(like.shape, generator=generator, device=like.device, dtype=like.dtype)
 
 
 def reseed(*parts: str | int) -> None:

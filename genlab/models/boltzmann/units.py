@@ -30,6 +30,7 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from genlab.nn.heads import full
+from genlab.randomness import randn_like
 
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 SQRT_HALF = math.sqrt(0.5)
@@ -132,7 +133,7 @@ class Gaussian(Units):
         return z
 
     def draw(self, z: Tensor, generator: Generator | None = None) -> Tensor:
-        return z + torch.randn(z.shape, generator=generator, dtype=z.dtype, device=z.device)
+        return z + randn_like(z, generator)
 
     def natural(self, s: Tensor) -> Tensor:
         return s.mean(0)

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from genlab.contracts import Evidence, Figure, Images, Noisy, Observed, Pooled
 from genlab.models.diffusion.samplers import Ancestral
+from genlab.randomness import randn_like
 
 if TYPE_CHECKING:
     from genlab.models.diffusion.model import Diffusion
@@ -46,7 +47,7 @@ def pieces(x: Tensor, generator: Generator) -> Iterator[tuple[str, Evidence, Ten
         seen = x[k % len(x)][None]
         yield words, Observed(seen, mask), torch.where(mask, seen, UNKNOWN)
     seen, sigma = x[2 % len(x)][None], 0.3
-    e = torch.randn(seen.shape, generator=generator, device=x.device)
+    e = randn_like(seen, generator)
     yield f"all of it with noise of {sigma:g}", Noisy(seen + sigma * e, sigma), seen + sigma * e
     factor = next(
         (f for f in (4, 2) if height % f == width % f == 0 and min(height, width) >= 4 * f), 0

@@ -17,6 +17,7 @@ from torch import Generator, Tensor
 from genlab.contracts import DataSpec
 from genlab.models.diffusion.schedules import alpha, sigma, spread
 from genlab.nn.heads import Categorical
+from genlab.randomness import randn_like
 
 
 class Decoder(ABC):
@@ -81,8 +82,9 @@ class RealDecoder(Decoder):
         return (spread(log_snr, z) - math.log(2 * math.pi) - error.square()) / 2
 
     def sample(self, z: Tensor, log_snr: Tensor, generator: Generator) -> Tensor:
-        noise = torch.randn(z.shape, generator=generator, device=z.device, dtype=z.dtype)
-        return (z + spread(sigma(log_snr), z) * noise) / spread(alpha(log_snr), z)
+        return (z + spread(sigma(log_snr), z) * randn_like(z, generator)) / spread(
+            alpha(log_snr), z
+        )
 
 
 def decoder_for(spec: DataSpec) -> Decoder:

@@ -24,8 +24,8 @@ import math
 from torch import Generator, Tensor
 
 from genlab.models.diffusion.decoder import Decoder, RealDecoder
-from genlab.models.diffusion.noising import noise
 from genlab.models.diffusion.schedules import alpha, sigma, spread
+from genlab.randomness import randn_like
 
 
 def velocity(z: Tensor, mean: Tensor, log_snr: Tensor) -> Tensor:
@@ -47,7 +47,7 @@ def embed(
     a, s = spread(alpha(log_snr), signal), spread(sigma(log_snr), signal)
     if isinstance(decoder, RealDecoder):
         return a * signal, alpha(log_snr).log().expand(len(x)) * signal[0].numel()
-    epsilon = noise(signal, generator)
+    epsilon = randn_like(signal, generator)
     z = a * signal + s * epsilon
     log_p = decoder.log_prob(x, z, log_snr).double().flatten(1).sum(1)
     return z, log_p - normal(epsilon) + sigma(log_snr).log() * signal[0].numel()

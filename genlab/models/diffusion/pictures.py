@@ -11,8 +11,8 @@ from torch import Generator, Tensor
 
 from genlab.contracts import Batch, Figure, Images, Plane
 from genlab.models.diffusion import completions, interpolation, reverse
-from genlab.models.diffusion.noising import noise
 from genlab.models.diffusion.schedules import alpha, sigma
+from genlab.randomness import randn_like
 
 if TYPE_CHECKING:
     from genlab.models.diffusion.model import Diffusion
@@ -55,7 +55,7 @@ def forgetting(model: Diffusion, x: Tensor, generator: Generator) -> Figure:
     for s, t in pairwise(log_snrs):
         kept = alpha(t) / alpha(s)
         lost = (sigma(t).square() - (kept * sigma(s)).square()).clamp(min=0).sqrt()
-        z = kept * z + lost * noise(z, generator)
+        z = kept * z + lost * randn_like(z, generator)
         states.append(z)
         arrows.append((kept - 1) * grid)
     arrows.append(arrows[-1])
@@ -120,7 +120,7 @@ def one_step(model: Diffusion, x: Tensor, generator: Generator) -> Figure:
     signal = model.decoder.embed(x)
     columns = []
     for log_snr in model.schedule(torch.tensor(TIMES, dtype=torch.float64, device=x.device)):
-        epsilon = torch.randn(x.shape, generator=generator, device=x.device)
+        epsilon = randn_like(x, generator)
         z = alpha(log_snr) * signal + sigma(log_snr) * epsilon
         columns.append(torch.stack([z, model.denoiser(z, log_snr).mean], dim=1).flatten(0, 1))
     pixels = model.decoder.unembed(torch.stack(columns, dim=1)).clamp(0, 1)

@@ -19,12 +19,12 @@ import torch
 from torch import Generator, Tensor
 
 from genlab.models.diffusion import reverse
-from genlab.models.diffusion.noising import noise
 from genlab.models.diffusion.particles import Population
 from genlab.models.diffusion.reverse import Moments
 from genlab.models.diffusion.samplers import Ancestral, Denoise
 from genlab.models.diffusion.schedules import Schedule
 from genlab.models.diffusion.targets import Target
+from genlab.randomness import randn_like
 
 FURTHEST = 10.0  # deviations that a step is pulled: a denoiser too sure of x would pull without end
 
@@ -51,7 +51,7 @@ def draw(
             z, log_r, pull = z[rows], log_r[rows], pull[rows]
             x = Moments(x.mean[rows], x.variance.expand_as(x.mean)[rows])
         mean, deviation = reverse.step(z, x, s, t)
-        e = noise(z, generator)
+        e = randn_like(z, generator)
         shift = (deviation * pull).clamp(-FURTHEST, FURTHEST)
         z = mean + deviation * (shift + e)
         before = log_r

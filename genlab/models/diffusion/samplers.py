@@ -17,9 +17,9 @@ from torch import Generator, Tensor
 
 from genlab.contracts import UsageError
 from genlab.models.diffusion import reverse
-from genlab.models.diffusion.noising import noise
 from genlab.models.diffusion.reverse import Moments
 from genlab.models.diffusion.schedules import Schedule, alpha, sigma
+from genlab.randomness import randn_like
 
 Denoise = Callable[[Tensor, Tensor], Moments]  # z: (B, *shape), log-SNR: () to what x may be
 
@@ -64,7 +64,7 @@ class Ancestral(Markov):
 
     def step(self, z: Tensor, x: Moments, s: Tensor, t: Tensor, generator: Generator) -> Tensor:
         mean, deviation = reverse.step(z, x, s, t)
-        return mean + deviation * noise(z, generator)
+        return mean + deviation * randn_like(z, generator)
 
 
 class DDIM(Markov):
@@ -86,7 +86,7 @@ class DDIM(Markov):
         epsilon = (z - alpha(t) * x.mean) / sigma(t)
         variance = -torch.expm1(t - s) * self.eta**2
         mean = alpha(s) * x.mean + sigma(s) * (1 - variance).sqrt() * epsilon
-        return mean + sigma(s) * variance.sqrt() * noise(z, generator) if self.eta else mean
+        return mean + sigma(s) * variance.sqrt() * randn_like(z, generator) if self.eta else mean
 
 
 class DPMSolver(Sampler):
@@ -134,7 +134,9 @@ class DPMSolver(Sampler):
                 before = (x, t)
             z = _linear(z, x, s, t, self.eta)
             if self.eta:
-                z = z + sigma(s) * (-torch.expm1(self.eta * (t - s))).sqrt() * noise(z, generator)
+                z = z + sigma(s) * (-torch.expm1(self.eta * (t - s))).sqrt() * randn_like(
+                    z, generator
+                )
             yield z
 
 
@@ -182,7 +184,7 @@ class Heun(Sampler):
         higher = min(level * (1 + gain), most)
         if higher <= level:
             return y, level
-        return y + math.sqrt(higher**2 - level**2) * noise(y, generator), higher
+        return y + math.sqrt(higher**2 - level**2) * randn_like(y, generator), higher
 
 
 def _linear(z: Tensor, x: Tensor, s: Tensor, t: Tensor, eta: float = 0.0) -> Tensor:

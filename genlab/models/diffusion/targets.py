@@ -23,6 +23,7 @@ from genlab.contracts import Evidence, Noisy, Observed, Pooled
 from genlab.models.diffusion.decoder import Decoder, LevelDecoder
 from genlab.models.diffusion.reverse import Moments
 from genlab.models.diffusion.schedules import alpha, spread
+from genlab.randomness import randn_like
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -82,7 +83,7 @@ class NoisyTarget(Target):
         variance = float(torch.exp(-log_snr))
         total = variance + self.sigma**2
         mean = (self.sigma**2 * centre + variance * self.y) / total
-        e = torch.randn(z.shape, generator=generator, device=z.device, dtype=z.dtype)
+        e = randn_like(z, generator)
         constant = _over(_normal(self.y - centre, torch.tensor(total)))
         return mean + math.sqrt(variance * self.sigma**2 / total) * e, constant
 

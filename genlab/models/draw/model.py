@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -30,6 +31,7 @@ from genlab.models.draw.attention import Window
 from genlab.models.draw.gaussian import Gaussian
 from genlab.models.draw.glimpses import Read, ReadAll, ReadWindow, Write, WriteAll, WriteWindow
 from genlab.nn.heads import Bernoulli, LogisticMixture
+from genlab.randomness import randn_like
 
 Noise = Callable[[Tensor], Tensor]  # standard noise of the shape of a mean
 
@@ -222,7 +224,7 @@ class DRAW(GenerativeModel, HasLikelihood, HasImportanceWeights, HasEncoder, Has
         self, x: Tensor, *, label: Tensor | None = None, generator: Generator
     ) -> LogLikelihood:
         _refuse_label(label)
-        reconstruction, divergences = self._terms(x, _from(generator))
+        reconstruction, divergences = self._terms(x, partial(randn_like, generator=generator))
         return LogLikelihood(
             reconstruction.double() - divergences.double().sum(0),
             self.guarantee,
@@ -237,7 +239,7 @@ class DRAW(GenerativeModel, HasLikelihood, HasImportanceWeights, HasEncoder, Has
         _refuse_label(label)
         many = x.repeat(k, *[1] * (x.ndim - 1))
         log_w, canvas = 0.0, self.canvas
-        for glimpse in self.look(many, _from(generator)):
+        for glimpse in self.look(many, partial(randn_like, generator=generator)):
             assert glimpse.q is not None
             log_w = log_w + glimpse.p.log_prob(glimpse.z) - glimpse.q.log_prob(glimpse.z)
             canvas = glimpse.canvas
@@ -260,7 +262,7 @@ class DRAW(GenerativeModel, HasLikelihood, HasImportanceWeights, HasEncoder, Has
     @torch.no_grad()
     def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:
         _refuse_label(label)
-        noise = _from(generator)
+        noise = partial(randn_like, generator=generator)
         *_, last = self.imagine(n, lambda p: p.at(noise(p.mean)))
         return self.head.sample(last.canvas, generator)
 
@@ -274,13 +276,6 @@ class _State(NamedTuple):
     canvas: Tensor
     h: Tensor
     c: Tensor
-
-
-def _from(generator: Generator) -> Noise:
-    def noise(mean: Tensor) -> Tensor:
-        return torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
-
-    return noise
 
 
 def _refuse_label(label: Tensor | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,6 +11,7 @@ from torch import Generator, Tensor
 
 from genlab.contracts import Batch, Figure, Images
 from genlab.models.draw.attention import Window
+from genlab.randomness import randn_like
 
 if TYPE_CHECKING:
     from genlab.models.draw.model import DRAW, Glimpse
@@ -24,9 +26,7 @@ def figures(model: DRAW, batch: Batch, generator: Generator) -> Iterator[Figure]
     if not model.spec.is_picture:
         return
 
-    def noise(mean: Tensor) -> Tensor:
-        return torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
-
+    noise = partial(randn_like, generator=generator)
     x = batch.x[:SHOWN]
     yield _canvases(model, list(model.imagine(SHOWN, lambda p: p.at(noise(p.mean)))))
     seen = list(model.look(x, noise))
