@@ -13,6 +13,7 @@ from __future__ import annotations
 import enum
 import functools
 import inspect
+import sys
 import types
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 from genlab.errors import PluginError, UsageError
-from genlab.plugins import plugins
+from genlab.plugins import plugins, used_plugins
 from genlab.spelling import suggest
 
 # Classes of other libraries that a configuration may name. A prefix would not be safe: torch.load and
@@ -51,8 +52,12 @@ _trusted_prefixes: list[str] = []
 
 
 def allow_targets(prefixes: Sequence[str]) -> None:
-    """Let configurations name targets below these dotted prefixes too (``--allow-target my_models.``)."""
+    """Let configurations name targets below these dotted prefixes too (``--allow-target my_models.``), and
+    look for their code where genlab was started, too.
+    """
     _trusted_prefixes.extend(prefixes)
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))
 
 
 def is_component(node: Any) -> bool:
@@ -112,12 +117,13 @@ def resolve(path: str, where: str) -> Callable[..., Any]:
     The path is judged before anything is imported, and the object found there by its own module: an
     alias such as ``genlab.runs.os.getcwd`` does not count.
     """
-    packages = {"genlab", *(p.package for p in plugins())}
+    packages = {"genlab", *(p.package for p in used_plugins())}
     top = str(path).split(".")[0]
     extra = any(str(path).startswith(prefix) for prefix in _trusted_prefixes)
     if path in ALLOWED or extra:
         return _locate(path, where)
     if top not in packages:
+        _refuse_unused(top, path, where)
         raise _refused(path, where)
     if top == "genlab" and not _lies_in(path, FOLDERS):
         raise _refused(path, where)
@@ -127,6 +133,12 @@ def resolve(path: str, where: str) -> Callable[..., Any]:
     if not _makes_an_object(target, packages | {"torch", "pytorch_lightning"}):
         raise _refused(path, where)
     return target
+
+
+def _refuse_unused(package: str, path: str, where: str) -> None:
+    for plugin in plugins():
+        if plugin.package == package:
+            raise PluginError(f"{where}: {path}: plugin {plugin.name} is not used: {plugin.status}")
 
 
 def _lies_in(module: str, folders: Sequence[str]) -> bool:
@@ -154,7 +166,7 @@ def _locate(path: str, where: str) -> Callable[..., Any]:
         found = getattr(import_module(module), name)
     except AttributeError:
         raise UsageError(f"{where}._target_={path}: module {module} has no {name}") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if path.split(".")[0] == "genlab":
             raise UsageError(f"{where}._target_={path}: {error}") from error
         raise PluginError(f"{where}: {path} cannot be imported: {error!r}") from error

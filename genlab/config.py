@@ -9,23 +9,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
-from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
-from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
-from genlab.errors import UsageError
-from genlab.plugins import config_folders, core_configs, options
+from genlab import search
+from genlab.errors import GenlabError, PluginError, UsageError
+from genlab.options import core_configs, option
+from genlab.plugins import used_plugins
 from genlab.spelling import suggest
 
 GROUPS = (
@@ -74,23 +74,18 @@ class Composed:
         return self.written | self.identity
 
 
-class _PluginFolders(SearchPathPlugin):
-    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        for distribution, folder in config_folders()[1:]:
-            search_path.append(provider=distribution, path=f"file://{folder}")
-
-
 def compose(overrides: Sequence[str]) -> Composed:
     """The configuration that these words describe.
 
     Raises UsageError for words that are no override, unknown keys and unknown choices.
     """
     words = [_normal(word) for word in overrides]
-    Plugins.instance().register(_PluginFolders)
+    search.register()
     try:
         with initialize_config_dir(str(core_configs()), version_base="1.3", job_name="genlab"):
             config = hydra_compose("config", overrides=words, return_hydra_config=True)
         chosen = dict(config.hydra.runtime.choices)
+        _require_unambiguous(chosen)
         with open_dict(config):
             del config["hydra"]
         written: Any = OmegaConf.to_container(config, resolve=False)
@@ -98,7 +93,27 @@ def compose(overrides: Sequence[str]) -> Composed:
         resolved: Any = OmegaConf.to_container(config, resolve=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise UsageError(_one_line(error)) from error
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise _unreadable(error) from error
     return Composed(written, resolved, {group: chosen.get(group) for group in GROUPS})
+
+
+def _require_unambiguous(chosen: Mapping[str, Any]) -> None:
+    """What a file chose in its defaults is held to the rule for words."""
+    for group in GROUPS:
+        if chosen.get(group) is not None:
+            option(group, chosen[group])
+
+
+def _unreadable(error: YAMLError | UnicodeDecodeError) -> GenlabError:
+    """Of a file that is no YAML; whose fault that is follows from where it lies."""
+    mark = getattr(error, "problem_mark", None)
+    where = f"{mark.name}, line {mark.line + 1}" if mark else "a configuration"
+    reason = getattr(error, "problem", None) or str(error)
+    theirs = mark and any(
+        Path(mark.name).is_relative_to(p.folder) for p in used_plugins() if p.folder
+    )
+    return (PluginError if theirs else UsageError)(f"{where}: this is not YAML: {reason}")
 
 
 def notation(value: Any) -> str:
@@ -151,7 +166,7 @@ def _normal(word: str) -> str:
     if key in REQUIRED and (sign == "~" or value in ("", "null")):
         raise UsageError(f"{word}: a run needs a {key}; genlab list shows what there is")
     if key in GROUPS and value not in (None, "null"):
-        _require_option(key, str(value))
+        option(key, str(value))
         return f"+{key}={value}" if key == "experiment" else f"{key}={value}"
     if sign == "~" or key in GROUPS:
         return word
@@ -170,17 +185,6 @@ def _require_readable(word: str, override: str) -> None:
     except HydraException as error:
         reason = str(error).splitlines()[0]
         raise UsageError(f"{word}: the value cannot be read ({reason})") from None
-
-
-def _require_option(group: str, name: str) -> None:
-    found = Counter(o.name for o in options(group))
-    if name not in found:
-        raise UsageError(f"{group}={name}: there is no such {group}{suggest(name, sorted(found))}")
-    if found[name] > 1:
-        where = [o.distribution for o in options(group) if o.name == name]
-        raise UsageError(
-            f"{group}={name} is offered by {' and '.join(where)}: uninstall one of them"
-        )
 
 
 def _one_line(error: Exception) -> str:

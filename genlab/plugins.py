@@ -3,72 +3,88 @@
 A distribution declares ``[project.entry-points."genlab.plugins"] acme = "genlab_acme"`` and carries
 ``genlab_acme/configs/<group>/<name>.yaml``. Its folder is located by ``find_spec`` on the top-level
 name, which runs none of its code, so the command line stays fast however broken a plugin is.
+
+Which of them are used is decided by the environment, so that every process of a run agrees:
+
+    GENLAB_PLUGINS=acme,genlab-other     these alone, by their own names or those of distributions
+    GENLAB_DISABLE_PLUGINS=acme          all but these; * for all (``--no-plugins``)
+    GENLAB_STRICT_PLUGINS=1              one with a problem is an error, not a line in a list
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
+
+from genlab import __version__
+from genlab.errors import PluginError, UsageError
+from genlab.spelling import suggest
+
+ONLY, EXCEPT, STRICT = "GENLAB_PLUGINS", "GENLAB_DISABLE_PLUGINS", "GENLAB_STRICT_PLUGINS"
+RESERVED = ("genlab", "local")  # names of places that are no plugins
 
 
 @dataclass(frozen=True)
 class Plugin:
-    """One entry point. folder: its ``configs`` directory, or None with the reason in ``problem``."""
+    """One entry point. folder: its ``configs`` directory, if it has one. Where there is a ``problem``, or
+    it is ``disabled``, nothing of it is offered or imported.
+    """
 
     name: str
     package: str
     distribution: str
     version: str
-    folder: Path | None
+    folder: Path | None = None
     problem: str = ""
-
-
-@dataclass(frozen=True)
-class Option:
-    """One choice of a config group: ``model=made`` is Option("model", "made", …)."""
-
-    group: str
-    name: str
-    path: Path
-    distribution: str
+    disabled: str = ""
 
     @property
-    def summary(self) -> str:
-        """The sentence in the file's first comment line, after Hydra's own header."""
-        for line in self.path.read_text(encoding="utf-8").splitlines():
-            if not line.startswith("#"):
-                break
-            if not line.startswith("# @"):
-                return line.lstrip("# ").strip()
-        return ""
+    def used(self) -> bool:
+        return not self.problem and not self.disabled
 
-
-def core_configs() -> Path:
-    """The folder of genlab's own configuration tree, installed or in a checkout."""
-    spec = find_spec("genlab.configs")
-    if spec is not None and spec.origin:
-        return Path(spec.origin).parent
-    return Path(__file__).parents[1] / "configs"
+    @property
+    def status(self) -> str:
+        return self.disabled or self.problem or "ok"
 
 
 @cache
 def plugins() -> tuple[Plugin, ...]:
-    """Every installed plugin, sorted by name."""
-    found = []
-    for entry in sorted(entry_points(group="genlab.plugins"), key=lambda e: e.name):
-        package = entry.value.split(":")[0].split(".")[0]
-        folder, problem = _configs(package)
-        dist = entry.dist
-        name, version = (dist.name, dist.version) if dist else ("unknown", "unknown")
-        found.append(Plugin(entry.name, package, name, version, folder, problem))
-    return tuple(found)
+    """Every installed plugin, sorted by name, those that are not used among them.
+
+    Raises UsageError where the environment names one that is not installed, PluginError in strict mode for
+    one with a problem.
+    """
+    entries = sorted(entry_points(group="genlab.plugins"), key=lambda e: (e.name, e.value))
+    found = tuple(_without_twins(list(_chosen([_plugin(entry) for entry in entries]))))
+    for plugin in found if os.environ.get(STRICT, "0") not in ("", "0") else ():
+        if plugin.problem and not plugin.disabled:
+            raise PluginError(f"plugin {plugin.name} ({plugin.distribution}): {plugin.problem}")
+    return found
+
+
+def used_plugins() -> tuple[Plugin, ...]:
+    return tuple(plugin for plugin in plugins() if plugin.used)
+
+
+def _plugin(entry: EntryPoint) -> Plugin:
+    package = entry.value.split(":")[0].split(".")[0].strip()
+    about = entry.dist.metadata if entry.dist else {}
+    name, version = (about.get(key) or "unknown" for key in ("Name", "Version"))
+    folder, problem = _configs(package)
+    problem = _misnamed(entry.name) or _incompatible(entry.dist) or problem
+    return Plugin(entry.name, package, name, version, folder, problem)
 
 
 def _configs(package: str) -> tuple[Path | None, str]:
-    spec = find_spec(package)
+    try:
+        spec = find_spec(package)
+    except (ImportError, ValueError):
+        spec = None
     if spec is None or not spec.submodule_search_locations:
         return None, f"package {package!r} is not installed"
     folder = Path(next(iter(spec.submodule_search_locations))) / "configs"
@@ -77,17 +93,62 @@ def _configs(package: str) -> tuple[Path | None, str]:
     return folder, ""
 
 
-def config_folders() -> list[tuple[str, Path]]:
-    """(distribution, folder) of every configuration tree, genlab's own first."""
-    own = [("genlab", core_configs())]
-    return own + [(p.distribution, p.folder) for p in plugins() if p.folder is not None]
+def _misnamed(name: str) -> str:
+    if name in RESERVED:
+        return f"the name {name!r} is genlab's own"
+    return "" if name.isidentifier() else f"the name {name!r} is not letters, digits and _"
 
 
-def options(group: str) -> list[Option]:
-    """Every choice of a group, from genlab and from plugins, sorted by name."""
-    found = [
-        Option(group, path.stem, path, distribution)
-        for distribution, folder in config_folders()
-        for path in (folder / group).glob("*.yaml")
-    ]
-    return sorted(found, key=lambda o: (o.name, o.distribution != "genlab"))
+def _incompatible(distribution: Distribution | None) -> str:
+    """What its metadata require of genlab, if this genlab is not that."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    for line in (distribution.requires if distribution else None) or ():
+        try:
+            needed = Requirement(line)
+        except InvalidRequirement:
+            return f"its requirement {line!r} cannot be read"
+        applies = needed.marker is None or needed.marker.evaluate({"extra": ""})
+        if needed.name.lower() != "genlab" or not applies:
+            continue
+        if not needed.specifier.contains(__version__, prereleases=True):
+            return f"it needs genlab{needed.specifier}, and this is genlab {__version__}"
+    return ""
+
+
+def _chosen(found: Sequence[Plugin]) -> Iterator[Plugin]:
+    """With what the environment says of each."""
+    only, never = _names(ONLY), _names(EXCEPT)
+    _require_installed(only, found)
+    for plugin in found:
+        names, disabled = {plugin.name, plugin.distribution}, ""
+        if names & never or "*" in never:
+            disabled = f"disabled by {EXCEPT}"
+        elif ONLY in os.environ and not names & only:
+            disabled = f"not named in {ONLY}"
+        yield replace(plugin, disabled=disabled)
+
+
+def _names(variable: str) -> set[str]:
+    return {name.strip() for name in os.environ.get(variable, "").split(",")} - {""}
+
+
+def _require_installed(names: Collection[str], found: Sequence[Plugin]) -> None:
+    known = sorted({p.name for p in found} | {p.distribution for p in found})
+    for name in names:
+        if name not in known:
+            raise UsageError(f"{ONLY}: no plugin {name!r} is installed{suggest(name, known)}")
+
+
+def _without_twins(found: Sequence[Plugin]) -> Iterator[Plugin]:
+    """Those that share a name cannot be told apart: none of them is used."""
+    enabled = [plugin for plugin in found if not plugin.disabled]
+    for plugin in found:
+        twins = [p.distribution for p in enabled if p.name == plugin.name and p is not plugin]
+        if twins and not plugin.disabled:
+            problem = (
+                f"{' and '.join(twins)} has a plugin of this name too: uninstall one of them, or set "
+                f"{EXCEPT}={twins[0]}"
+            )
+            plugin = replace(plugin, problem=problem)
+        yield plugin

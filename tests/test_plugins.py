@@ -7,23 +7,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
-
-def install(folder: Path, name: str, code: str, files: dict[str, str]) -> None:
-    """A distribution genlab-<name> with an entry point, as pip would leave it."""
-    package = folder / f"genlab_{name}"
-    package.mkdir(parents=True)
-    (package / "__init__.py").write_text(code)
-    for path, text in files.items():
-        (package / path).parent.mkdir(parents=True, exist_ok=True)
-        (package / path).write_text(text)
-    about = folder / f"genlab_{name}-1.2.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: genlab-{name}\nVersion: 1.2\n")
-    (about / "entry_points.txt").write_text(f"[genlab.plugins]\n{name} = genlab_{name}\n")
-
+from genlab import components, options, plugins
+from genlab.cli.main import main
 
 MODEL = """
 from genlab.models.made import MADE
@@ -33,22 +22,289 @@ def small(spec, hidden: int = 7) -> MADE:
 """
 
 
+def install(
+    folder: Path,
+    name: str,
+    code: str = "",
+    files: dict[str, str] | None = None,
+    *,
+    distribution: str = "",
+    requires: str = "",
+) -> None:
+    """A distribution genlab-<name> with an entry point, as pip would leave it."""
+    distribution = distribution or f"genlab-{name}"
+    package = folder / distribution.replace("-", "_")
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(code)
+    for path, text in (files or {}).items():
+        (package / path).parent.mkdir(parents=True, exist_ok=True)
+        (package / path).write_text(text)
+    about = folder / f"{package.name}-1.2.dist-info"
+    about.mkdir()
+    needs = f"Requires-Dist: {requires}\n" if requires else ""
+    metadata = f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n{needs}"
+    (about / "METADATA").write_text(metadata)
+    (about / "entry_points.txt").write_text(f"[genlab.plugins]\n{name} = {package.name}\n")
+
+
+def model(target: str, **keys: str) -> dict[str, str]:
+    """configs/model/small.yaml of a package that offers this target."""
+    return {"configs/model/small.yaml": f"# A small model of somebody else\n_target_: {target}\n"}
+
+
 @pytest.fixture
 def site(tmp_path) -> Path:
     folder = tmp_path / "site"
-    yaml = "# A small model of somebody else\n_target_: genlab_acme.small\n"
-    install(folder, "acme", MODEL, {"configs/model/small.yaml": yaml})
-    broken = "# Cannot be imported\n_target_: genlab_broken.Model\n"
-    install(folder, "broken", "raise RuntimeError('my bug')", {"configs/model/bad.yaml": broken})
-    install(folder, "empty", "", {})
+    install(folder, "acme", MODEL, model("genlab_acme.small"))
     return folder
 
 
-def genlab(site: Path, *words: str) -> subprocess.CompletedProcess:
+@pytest.fixture
+def here(site, monkeypatch):
+    """This process as it would be with the site installed, started beside it."""
+    monkeypatch.syspath_prepend(site)
+    monkeypatch.chdir(site.parent)
+    monkeypatch.setattr(components, "_trusted_prefixes", [])
+    forget()
+    yield monkeypatch
+    forget()
+    for name in [name for name in sys.modules if name.startswith(("genlab_", "my_models"))]:
+        del sys.modules[name]
+
+
+def forget() -> None:
+    """What was found to be installed before."""
+    for each in (plugins.plugins, options.trees, options.options):
+        each.cache_clear()
+
+
+def statuses() -> dict[str, str]:
+    forget()
+    return {p.distribution: p.status for p in plugins.plugins()}
+
+
+@pytest.fixture
+def genlab(here, capsys):
+    """The command line in this process: its exit code, what it printed, what it complained of."""
+
+    def run(*words: str, **environment: str) -> tuple[int, str, str]:
+        forget()
+        with patch.dict(os.environ, environment), patch.object(sys, "path", list(sys.path)):
+            code = main(words)
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def complains(done: tuple[int, str, str], code: int, *texts: str) -> bool:
+    """Whether it ended with this code and one line that says all of this."""
+    found, _, line = done
+    assert found == code, line
+    assert line.startswith("genlab: ")
+    assert line.count("\n") == 1
+    return all(text in line for text in texts)
+
+
+# ------------------------------------------------------------------------------------------ what is found
+
+
+def test_listed_with_their_distribution_and_what_they_add(site, genlab):
+    install(site, "empty")
+    listed = json.loads(genlab("plugins", "list", "--json")[1])
+    assert [
+        (p["name"], p["distribution"], p["version"], p["status"], p["adds"]) for p in listed
+    ] == [
+        ("acme", "genlab-acme", "1.2", "ok", ["model=small"]),
+        ("empty", "genlab-empty", "1.2", "package 'genlab_empty' has no configs/ folder", []),
+    ]
+    models = json.loads(genlab("list", "models", "--json")[1])["models"]
+    small = next(m for m in models if m["name"] == "small")
+    assert small["distribution"] == "genlab-acme"
+    assert small["summary"] == "A small model of somebody else"
+
+
+def test_an_entry_point_to_a_missing_package_is_listed_so(site, here):
+    install(site, "gone")
+    (site / "genlab_gone" / "__init__.py").unlink()
+    (site / "genlab_gone").rmdir()
+    assert statuses()["genlab-gone"] == "package 'genlab_gone' is not installed"
+
+
+@pytest.mark.parametrize("needs", ["genlab>=99", "genlab<0.0.1", "genlab==0.1.*,>=7"])
+def test_one_for_another_genlab_is_listed_and_not_offered(site, here, needs):
+    install(
+        site,
+        "old",
+        MODEL,
+        {"configs/model/older.yaml": "_target_: genlab_old.small"},
+        requires=needs,
+    )
+    assert statuses()["genlab-old"].startswith("it needs genlab")
+    assert "older" not in {o.name for o in options.options("model")}
+
+
+@pytest.mark.parametrize("needs", ["genlab>=0.1", "numpy>=99", 'genlab>=99; python_version < "3"'])
+def test_what_it_needs_of_others_or_elsewhere_is_not_asked(site, here, needs):
+    install(
+        site, "new", requires=needs, files={"configs/model/newer.yaml": "_target_: genlab_new.M"}
+    )
+    assert statuses()["genlab-new"] == "ok"
+
+
+def test_an_incompatible_one_is_never_imported(site, genlab):
+    yaml = {"configs/model/older.yaml": "_target_: genlab_old.M"}
+    install(site, "old", "open('imported', 'w')", yaml, requires="genlab>=99")
+    done = genlab("config", "check", "model._target_=genlab_old.M", "model=made")
+    assert complains(done, 3, "plugin old is not used", "it needs genlab>=99")
+    assert not (site.parent / "imported").exists()
+
+
+def test_a_requirement_that_cannot_be_read(site, here):
+    install(site, "odd", requires="genlab >>> 3")
+    assert "cannot be read" in statuses()["genlab-odd"]
+
+
+def test_two_of_one_name_are_both_refused_until_one_is_disabled(site, here):
+    install(site, "acme", MODEL, model("genlab_copy.small"), distribution="genlab-copy")
+    assert "genlab-copy has a plugin of this name too" in statuses()["genlab-acme"]
+    assert "genlab-acme has a plugin of this name too" in statuses()["genlab-copy"]
+    plugins.plugins.cache_clear()
+    here.setenv("GENLAB_DISABLE_PLUGINS", "genlab-copy")
+    assert statuses() == {"genlab-acme": "ok", "genlab-copy": "disabled by GENLAB_DISABLE_PLUGINS"}
+
+
+@pytest.mark.parametrize("name", ["genlab", "local"])
+def test_the_names_of_other_places_are_taken(site, here, name):
+    install(site, name, distribution="genlab-sly")
+    assert statuses()["genlab-sly"] == f"the name '{name}' is genlab's own"
+
+
+# ------------------------------------------------------------------------------------------ which are used
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "used"),
+    [
+        ("GENLAB_PLUGINS", "acme", {"acme"}),
+        ("GENLAB_PLUGINS", "genlab-other, acme", {"acme", "other"}),
+        ("GENLAB_PLUGINS", "", set()),
+        ("GENLAB_DISABLE_PLUGINS", "acme", {"other"}),
+        ("GENLAB_DISABLE_PLUGINS", "genlab-acme,other", set()),
+        ("GENLAB_DISABLE_PLUGINS", "*", set()),
+        ("GENLAB_DISABLE_PLUGINS", "not_installed", {"acme", "other"}),
+    ],
+)
+def test_the_environment_says_which(site, here, variable, value, used):
+    install(site, "other", files=model("genlab_other.small"))
+    here.setenv(variable, value)
+    assert {p.name for p in plugins.used_plugins()} == used
+    assert {o.tree.name for o in options.options("model")} == used | {"genlab"}
+
+
+def test_one_that_is_asked_for_must_be_installed(site, genlab):
+    done = genlab("list", GENLAB_PLUGINS="acne")
+    assert complains(done, 2, "GENLAB_PLUGINS: no plugin 'acne' is installed; did you mean 'acme'?")
+
+
+def test_none_of_them(site, genlab):
+    done = genlab("config", "check", "model=small", "--no-plugins")
+    assert complains(done, 2, "there is no such model")
+
+
+def test_strict_mode_makes_an_error_of_any_problem(site, genlab):
+    install(site, "empty")
+    assert genlab("list", "models")[0] == 0
+    done = genlab("list", "models", GENLAB_STRICT_PLUGINS="1")
+    assert complains(done, 3, "plugin empty", "has no configs/ folder")
+
+
+# ----------------------------------------------------------------------------------------------- which name
+
+
+def test_a_name_offered_twice_is_refused_until_it_is_qualified(site, genlab):
+    install(site, "other", MODEL.replace("7", "3"), model("genlab_other.small"))
+    done = genlab("config", "check", "model=small")
+    assert complains(done, 2, "model=acme/small or model=other/small")
+    done = genlab("config", "show", "model=other/small")
+    assert "genlab_other.small" in done[1], done[2]
+    assert "genlab_acme" not in done[1]
+    done = genlab("config", "check", "model=acme/smal")
+    assert complains(done, 2, "model=acme/smal: there is no such model; did you mean 'acme/small'?")
+
+
+def test_a_choice_in_a_file_is_held_to_the_same_rule(site, genlab):
+    experiment = "# @package _global_\n# One\ndefaults:\n  - override /model: {}\n"
+    files = {
+        "configs/experiment/vague.yaml": experiment.format("small"),
+        "configs/experiment/clear.yaml": experiment.format("other/small"),
+    }
+    install(site, "other", MODEL, model("genlab_other.small") | files)
+    assert complains(genlab("config", "show", "experiment=vague"), 2, "model=other/small")
+    done = genlab("config", "show", "experiment=clear")
+    assert "genlab_other.small" in done[1], done[2]
+    assert genlab("config", "show", "experiment=other/clear")[1] == done[1]
+
+
+def test_no_plugin_takes_a_name_of_genlabs(site, genlab):
+    shadow = {"configs/model/made.yaml": "# Not ours\n_target_: genlab_shadow.small\n"}
+    install(site, "shadow", MODEL, shadow)
+    assert "genlab.models.made" in genlab("config", "show", "model=made")[1]
+    assert "genlab_shadow.small" in genlab("config", "show", "model=shadow/made")[1]
+    assert "genlab.models.made" in genlab("config", "show", "model=genlab/made")[1]
+    listed = json.loads(genlab("plugins", "list", "--json")[1])
+    assert listed[-1]["adds"] == ["model=shadow/made"]
+
+
+def test_models_of_a_folder_that_is_no_package(site, genlab):
+    local = site.parent / "configs" / "model"
+    local.mkdir(parents=True)
+    (local / "mine.yaml").write_text("# My own\n_target_: my_models.small\n")
+    (site.parent / "my_models.py").write_text(MODEL)
+    models = json.loads(genlab("list", "models", "--json")[1])["models"]
+    assert next(m["distribution"] for m in models if m["name"] == "mine") == "./configs"
+    done = genlab("config", "check", "model=mine")
+    assert complains(done, 2, "my_models.small", "--allow-target")
+    done = genlab("config", "check", "model=mine", "--allow-target", "my_models.")
+    assert "MADE on digits" in done[1], done[2]
+    (local / "made.yaml").write_text("_target_: my_models.small\n")
+    assert complains(genlab("config", "show", "model=made"), 2, "genlab/made", "local/made")
+
+
+# ------------------------------------------------------------------------------------------------ what runs
+
+
+def test_model_of_a_plugin_is_built(site, genlab):
+    done = genlab("config", "check", "model=small", "model.hidden=5")
+    assert done[0] == 0, done[2]
+    assert "MADE on digits" in done[1]
+
+
+FAULTS = {
+    "raises": ("raise RuntimeError('my bug')", "my bug"),
+    "syntax": ("def (:\n", "SyntaxError"),
+    "missing": ("import a_package_that_is_missing", "a_package_that_is_missing"),
+    "exits": ("import sys; sys.exit(0)", "SystemExit"),
+}
+
+
+def test_broken_plugins_are_errors_only_for_who_asks_for_them(site, genlab):
+    for name, (code, _) in FAULTS.items():
+        install(site, name, code, {f"configs/model/{name}.yaml": f"_target_: genlab_{name}.Model"})
+    assert genlab("config", "check", "model=made")[0] == 0
+    assert genlab("list")[0] == 0
+    for name, (_, said) in FAULTS.items():
+        assert complains(genlab("config", "check", f"model={name}"), 3, said, f"genlab_{name}")
+
+
+def in_a_process_of_its_own(site: Path, *words: str) -> subprocess.CompletedProcess:
+    """With what was imported, in one line of standard output after the rest."""
+    code = (
+        "import sys; from genlab.cli.main import main; code = main(sys.argv[1:]); "
+        "print(*sorted({name.split('.')[0] for name in sys.modules})); sys.exit(code)"
+    )
     path = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
-    command = [sys.executable, "-m", "genlab", *words]
     return subprocess.run(
-        command,
+        [sys.executable, "-c", code, *words],
         env=os.environ | {"PYTHONPATH": path},
         cwd=site.parent,
         capture_output=True,
@@ -57,40 +313,69 @@ def genlab(site: Path, *words: str) -> subprocess.CompletedProcess:
     )
 
 
-def test_listed_with_their_distribution_and_status(site):
-    listed = json.loads(genlab(site, "plugins", "list", "--json").stdout)
-    assert [(p["name"], p["status"]) for p in listed] == [
-        ("acme", "ok"),
-        ("broken", "ok"),
-        ("empty", "package 'genlab_empty' has no configs/ folder"),
-    ]
-    models = json.loads(genlab(site, "list", "models", "--json").stdout)["models"]
-    small = next(m for m in models if m["name"] == "small")
-    assert small == {
-        "name": "small",
-        "summary": "A small model of somebody else",
-        "distribution": "genlab-acme",
-    }
-
-
-def test_model_of_a_plugin_is_built(site):
-    done = genlab(site, "config", "check", "model=small", "model.hidden=5")
-    assert done.returncode == 0, done.stderr
-    assert "MADE on digits" in done.stdout
-
-
-def test_broken_plugin_is_an_error_only_for_who_asks_for_it(site):
-    assert genlab(site, "config", "check", "model=made").returncode == 0
-    done = genlab(site, "config", "check", "model=bad")
+def test_the_traceback_of_an_author_is_shown_when_asked_for(site):
+    install(site, "raises", "raise RuntimeError('my bug')", model("genlab_raises.Model"))
+    done = in_a_process_of_its_own(site, "config", "check", "model=raises/small", "--debug")
     assert done.returncode == 3
-    assert "my bug" in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
-    assert "Traceback" in genlab(site, "config", "check", "model=bad", "--debug").stderr
+    assert "genlab_raises/__init__.py" in done.stderr
+    assert "RuntimeError: my bug" in done.stderr
 
 
-def test_name_offered_twice_is_refused(site):
-    yaml = "_target_: genlab_other.small\n"
-    install(site, "other", MODEL, {"configs/model/small.yaml": yaml})
-    done = genlab(site, "config", "check", "model=small")
-    assert done.returncode == 2
-    assert "genlab-acme and genlab-other" in done.stderr
+@pytest.fixture
+def ten(site) -> Path:
+    """Ten plugins, some of them broken in every way."""
+    for name, (code, _) in FAULTS.items():
+        install(site, name, code, {f"configs/model/{name}.yaml": f"_target_: genlab_{name}.Model"})
+    install(
+        site, "heavy", "import torch", {"configs/model/heavy.yaml": "_target_: genlab_heavy.Model"}
+    )
+    install(site, "nothing")
+    install(
+        site, "yaml", "", {"configs/model/broken.yaml": "a: [", "configs/data/broken.yaml": "]"}
+    )
+    install(site, "later", requires="genlab>=99", files=model("genlab_later.Model"))
+    install(site, "shadow", MODEL, {"configs/model/made.yaml": "_target_: genlab_shadow.small"})
+    return site
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--help"], ["list"], ["plugins", "list"], ["config", "show", "model=made"]],
+    ids=" ".join,
+)
+def test_with_ten_plugins_nothing_is_imported_to_read_words(ten, words):
+    done = in_a_process_of_its_own(ten, *words)
+    assert done.returncode == 0, done.stderr
+    imported = set(done.stdout.splitlines()[-1].split())
+    assert not {name for name in imported if name.startswith("genlab_")}
+    assert "torch" not in imported
+
+
+def test_with_ten_plugins_a_model_of_genlabs_is_trained(ten):
+    words = ["model=made", "data=digits_binary", "stages.fit.max_steps=2", "evaluate=[]"]
+    done = in_a_process_of_its_own(ten, "train", *words, "samples=null", "gallery=false")
+    assert done.returncode == 0, done.stderr
+    imported = set(done.stdout.splitlines()[-1].split())
+    assert not {name for name in imported if name.startswith("genlab_")}
+
+
+@pytest.mark.parametrize("text", ["a: [1\n", "a: b: c\n", "\t- x\n"])
+def test_yaml_that_is_not_yaml(site, genlab, text):
+    install(site, "bad", "", {"configs/model/bad.yaml": f"# Bad\n{text}"})
+    assert genlab("list", "models")[0] == 0
+    assert complains(genlab("config", "show", "model=bad"), 3, "bad.yaml, line", "not YAML")
+    assert complains(genlab("config", "show", "model=bad/bad"), 3, "bad.yaml, line", "not YAML")
+
+
+def test_a_target_elsewhere_is_refused_by_name_however_it_is_hidden(site, genlab):
+    files = {
+        "configs/model/plain.yaml": "_target_: os.system\n",
+        "configs/model/hidden.yaml": "way: os.system\n_target_: ${model.way}\n",
+        "configs/model/inner.yaml": "_target_: genlab_sly.small\nhidden: {_target_: os.getcwd}\n",
+    }
+    install(site, "sly", "from os import system\n" + MODEL, files)
+    for name, target in {"plain": "os.system", "hidden": "os.system", "inner": "os.getcwd"}.items():
+        done = genlab("config", "check", f"model={name}")
+        assert complains(done, 2, f"_target_={target} is not", f"--allow-target {target}")
+    done = genlab("config", "check", "model=plain", "model._target_=genlab_sly.system")
+    assert complains(done, 2, "genlab_sly.system is not a component")

@@ -28,7 +28,7 @@ from genlab.contracts import (
     UsageError,
 )
 from genlab.metrics import how_many
-from genlab.plugins import options
+from genlab.options import options
 from genlab.runs import digest
 from genlab.training import TrainerSettings, resolve_stages
 

@@ -18,7 +18,7 @@ from genlab.api.show import show_run
 from genlab.components import build
 from genlab.contracts import UsageError
 from genlab.launch import rank
-from genlab.plugins import plugins
+from genlab.plugins import used_plugins
 from genlab.runs import (
     SCHEMA,
     RunDirectory,
@@ -78,7 +78,7 @@ def _begin_record(run: RunDirectory, plan: Plan) -> None:
         **plan.about_model,
         "threads": plan.settings.choose_threads(),
         "world_size": plan.settings.processes,
-        "plugins": {p.distribution: p.version for p in plugins()},
+        "plugins": {p.distribution: p.version for p in used_plugins()},
         "sessions": [],
     }
     write_json(run.record, record | {"heartbeat": now()})

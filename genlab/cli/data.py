@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _unknown(name: str, known: Sequence[str]) -> str:
-    from genlab.plugins import options
+    from genlab.options import options
     from genlab.spelling import suggest
 
     members = [member for member in known if member.startswith(f"{name}/")]

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import json
 
-    from genlab.plugins import options
+    from genlab.options import options
 
     if args.kind == "plugins":
         from genlab.cli import plugins
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     kinds = [args.kind] if args.kind else list(KINDS)
     found = {
         kind: [
-            {"name": o.name, "summary": o.summary, "distribution": o.distribution}
+            {"name": o.word, "summary": o.summary, "distribution": o.distribution}
             for o in options(KINDS[kind])
         ]
         for kind in kinds

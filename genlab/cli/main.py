@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn
@@ -95,12 +97,16 @@ def build_parser() -> argparse.ArgumentParser:
             metavar="PREFIX",
             help="let configurations name components below this dotted prefix",
         )
+        verb.add_argument("--no-plugins", action="store_true", help="use none of them")
         module.add_arguments(verb)
         verb.set_defaults(run=module.run)
     return parser
 
 
 def _allow(args: argparse.Namespace) -> None:
+    """What may be used. It is left in the environment, where other processes of a run find it."""
+    if args.no_plugins:
+        os.environ["GENLAB_DISABLE_PLUGINS"] = "*"
     if args.allow_target:
         from genlab.components import allow_targets
 
@@ -109,7 +115,8 @@ def _allow(args: argparse.Namespace) -> None:
 
 def _report(error: Exception, code: int, debug: bool) -> int:
     if debug:
-        raise error
+        traceback.print_exception(error)
+        return code
     text = " ".join(str(error).split()) or type(error).__name__
     if not isinstance(error, GenlabError):
         text = f"{type(error).__name__}: {text} (--debug shows where)"

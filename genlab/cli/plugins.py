@@ -20,15 +20,18 @@ def run(args: argparse.Namespace) -> int:
 def show(as_json: bool) -> int:
     import json
 
+    from genlab.config import GROUPS
+    from genlab.options import options
     from genlab.plugins import plugins
 
+    added = [o for group in GROUPS for o in options(group)]
     found = [
         {
             "name": p.name,
             "distribution": p.distribution,
             "version": p.version,
-            "status": p.problem or "ok",
-            "adds": _adds(p.folder),
+            "status": p.status,
+            "adds": [f"{o.group}={o.word}" for o in added if o.tree.name == p.name and p.used],
         }
         for p in plugins()
     ]
@@ -40,9 +43,3 @@ def show(as_json: bool) -> int:
         for p in found:
             print(f"{p['name']}  {p['distribution']} {p['version']}  {p['status']}  {p['adds']}")
     return 0
-
-
-def _adds(folder) -> list[str]:
-    if folder is None:
-        return []
-    return sorted(f"{path.parent.name}={path.stem}" for path in folder.glob("*/*.yaml"))

@@ -1,0 +1,119 @@
+"""What there is to choose from: ``model=made`` names ``model/made.yaml`` in a tree of configurations.
+
+genlab has such a tree, every plugin has one, and a folder ``configs`` where genlab is started is one
+too, of models that are no package (``--allow-target`` says which code they may name). A name that several
+offer is refused until it is written ``model=acme/made``; but genlab's own names stay its own, whatever a
+plugin offers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from genlab.errors import UsageError
+from genlab.plugins import used_plugins
+from genlab.spelling import suggest
+
+OWN, LOCAL = "genlab", "local"
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A tree of configurations. name: what qualifies its options. distribution: where it comes from."""
+
+    name: str
+    distribution: str
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Option:
+    """One choice of a config group: ``model=made`` is Option("model", "made", …)."""
+
+    group: str
+    name: str
+    tree: Tree
+
+    @property
+    def path(self) -> Path:
+        return self.tree.folder / self.group / f"{self.name}.yaml"
+
+    @property
+    def distribution(self) -> str:
+        return self.tree.distribution
+
+    @property
+    def qualified(self) -> str:
+        return f"{self.tree.name}/{self.name}"
+
+    @property
+    def word(self) -> str:
+        """What to type: the name, qualified where that alone would be another's or refused."""
+        try:
+            alone = option(self.group, self.name) == self
+        except UsageError:
+            alone = False
+        return self.name if alone else self.qualified
+
+    @property
+    def summary(self) -> str:
+        """The sentence in the file's first comment line, after Hydra's own header."""
+        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
+            if not line.startswith("#"):
+                break
+            if not line.startswith("# @"):
+                return line.lstrip("# ").strip()
+        return ""
+
+
+def core_configs() -> Path:
+    """The folder of genlab's own tree, installed or in a checkout."""
+    spec = find_spec("genlab.configs")
+    if spec is not None and spec.origin:
+        return Path(spec.origin).parent
+    return Path(__file__).parents[1] / "configs"
+
+
+@cache
+def trees() -> tuple[Tree, ...]:
+    """Every tree that is used, genlab's own first and the local one last."""
+    own = Tree(OWN, "genlab", core_configs())
+    theirs = [Tree(p.name, p.distribution, p.folder) for p in used_plugins() if p.folder]
+    here = Path("configs").resolve()
+    checkout = (here / "config.yaml").exists()  # of genlab: that tree is whole by itself
+    local = [Tree(LOCAL, "./configs", here)] if here.is_dir() and not checkout else []
+    return (own, *theirs, *local)
+
+
+@cache
+def options(group: str) -> tuple[Option, ...]:
+    """Every choice of a group, sorted by name; of one name, genlab's first."""
+    found = [
+        Option(group, path.stem, tree)
+        for tree in trees()
+        for path in (tree.folder / group).glob("*.yaml")
+    ]
+    return tuple(sorted(found, key=lambda o: (o.name, o.tree.name != OWN)))
+
+
+def option(group: str, word: str) -> Option:
+    """The one that a word names, ``made`` or ``acme/made``. Raises UsageError for none and for several."""
+    among = options(group)
+    found = [o for o in among if word in (o.name, o.qualified)]
+    if not found:
+        known = sorted({o.qualified if "/" in word else o.name for o in among})
+        raise UsageError(f"{group}={word}: there is no such {group}{suggest(word, known)}")
+    if len(found) > 1 and not _stays_our_own(found):
+        where = " and ".join(o.distribution for o in found)
+        words = " or ".join(f"{group}={o.qualified}" for o in found)
+        raise UsageError(f"{group}={word} is offered by {where}: type {words}")
+    return found[0]
+
+
+def _stays_our_own(found: Sequence[Option]) -> bool:
+    """Whether a name is genlab's, and only plugins offer it too."""
+    return found[0].tree.name == OWN and all(o.tree.name != LOCAL for o in found)

@@ -1,0 +1,71 @@
+"""Where Hydra finds configurations: genlab's tree, those of plugins, and each of these under its name.
+
+``model/small`` is looked for in one tree after the other, ``model/acme/small`` in acme's alone.
+"""
+
+from __future__ import annotations
+
+import re
+
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.object_type import ObjectType
+from hydra.core.plugins import Plugins
+from hydra.plugins.config_source import ConfigResult, ConfigSource
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from omegaconf import OmegaConf
+
+from genlab.options import OWN, Tree, trees
+
+
+def register() -> None:
+    """Tell Hydra; doing so again changes nothing."""
+    Plugins.instance().register(_Trees)
+    Plugins.instance().register(_Qualified)
+
+
+class _Trees(SearchPathPlugin):
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        for tree in trees():
+            search_path.append(
+                provider=tree.distribution, path=f"{_Qualified.scheme()}://{tree.name}"
+            )
+            if tree.name != OWN:  # which is Hydra's primary one
+                search_path.append(provider=tree.distribution, path=f"file://{tree.folder}")
+
+
+class _Qualified(ConfigSource):
+    """One tree, its option ``small`` of the group ``model`` being ``model/acme/small``."""
+
+    @staticmethod
+    def scheme() -> str:
+        return "genlab"
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        path = self._tree.folder / self._inside(config_path)
+        header = self._get_header_dict(path.read_text(encoding="utf-8"))
+        return ConfigResult(self.provider, self.full_path(), OmegaConf.load(path), header)
+
+    def available(self) -> bool:
+        return True
+
+    def is_group(self, config_path: str) -> bool:
+        return re.fullmatch(rf"[^/]+/{self.path}", config_path) is not None
+
+    def is_config(self, config_path: str) -> bool:
+        inside = self._inside(config_path)
+        return bool(inside) and (self._tree.folder / inside).is_file()
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        if not self.is_group(config_path) or results_filter is ObjectType.GROUP:
+            return []
+        group = config_path.split("/")[0]
+        return sorted(path.stem for path in (self._tree.folder / group).glob("*.yaml"))
+
+    @property
+    def _tree(self) -> Tree:
+        return next(tree for tree in trees() if tree.name == self.path)
+
+    def _inside(self, config_path: str) -> str:
+        """The path of its file in the tree: model/small.yaml of model/acme/small, none of another name."""
+        match = re.fullmatch(rf"([^/]+)/{self.path}/([^/]+?)(\.yaml)?", config_path)
+        return f"{match[1]}/{match[2]}.yaml" if match else ""
