@@ -15,10 +15,11 @@ if "OMP_WAIT_POLICY" not in os.environ:
 
 from typing import TYPE_CHECKING, Any
 
+from genlab.version import __version__
+
 if TYPE_CHECKING:
     from genlab.api import open, train
 
-__version__ = "0.1.0"
 __all__ = ["__version__", "open", "train"]
 
 

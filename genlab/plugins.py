@@ -21,9 +21,9 @@ from importlib.metadata import Distribution, EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
-from genlab import __version__
 from genlab.errors import PluginError, UsageError
 from genlab.spelling import suggest
+from genlab.version import __version__
 
 ONLY, EXCEPT, STRICT = "GENLAB_PLUGINS", "GENLAB_DISABLE_PLUGINS", "GENLAB_STRICT_PLUGINS"
 RESERVED = ("genlab", "local")  # names of places that are no plugins
@@ -73,8 +73,8 @@ def used_plugins() -> tuple[Plugin, ...]:
 
 def _plugin(entry: EntryPoint) -> Plugin:
     package = entry.value.split(":")[0].split(".")[0].strip()
-    about = entry.dist.metadata if entry.dist else {}
-    name, version = (about.get(key) or "unknown" for key in ("Name", "Version"))
+    name = (entry.dist and entry.dist.name) or "unknown"
+    version = (entry.dist and entry.dist.version) or "unknown"
     folder, problem = _configs(package)
     problem = _misnamed(entry.name) or _incompatible(entry.dist) or problem
     return Plugin(entry.name, package, name, version, folder, problem)

@@ -379,3 +379,68 @@ def test_a_target_elsewhere_is_refused_by_name_however_it_is_hidden(site, genlab
         assert complains(done, 2, f"_target_={target} is not", f"--allow-target {target}")
     done = genlab("config", "check", "model=plain", "model._target_=genlab_sly.system")
     assert complains(done, 2, "genlab_sly.system is not a component")
+
+
+# ------------------------------------------------------------------------------------------ what is wrong
+
+RUDE = """
+import os, random, logging
+import numpy, torch
+torch.set_default_dtype(torch.float64)
+torch.manual_seed(1)
+torch.set_num_threads(7)
+numpy.random.seed(1)
+random.seed(1)
+os.environ["RUDE"] = "1"
+logging.basicConfig()
+os.chdir("/")
+"""
+
+
+def test_doctor_imports_each_in_a_process_of_its_own(site, genlab):
+    for name, (code, _) in FAULTS.items():
+        install(site, name, code, {f"configs/model/{name}.yaml": f"_target_: genlab_{name}.Model"})
+    install(site, "rude", RUDE, model("genlab_rude.Model"))
+    inner = {
+        "deep.py": "\n\n1 / 0\n",
+        "configs/model/deep.yaml": "_target_: genlab_deep.deep.Model\n",
+    }
+    install(site, "deep", "", inner)
+    install(site, "dead", "import os; os._exit(7)", model("genlab_dead.Model"))
+    install(site, "later", requires="genlab>=99", files=model("genlab_later.Model"))
+    path = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
+    code, out, err = genlab("plugins", "doctor", "--json", PYTHONPATH=path)
+    assert code == 3, err
+    found = {p["name"]: p for p in json.loads(out)["plugins"]}
+    assert found["acme"]["error"] == ""
+    assert found["acme"]["changed"] == []
+    assert 0 <= found["acme"]["seconds"] < 30
+    for name, (_, said) in FAULTS.items():
+        assert said in found[name]["error"]
+    assert found["raises"]["where"].endswith("genlab_raises/__init__.py:1")
+    assert found["syntax"]["where"].endswith("genlab_syntax/__init__.py:1")
+    assert found["deep"]["where"].endswith("genlab_deep/deep.py:3")
+    assert found["dead"]["error"] == "its import ends Python, with exit code 7"
+    assert "it needs genlab>=99" in found["later"]["error"]
+    changed = "\n".join(found["rude"]["changed"])
+    for what in (
+        "default dtype: torch.float32 is now torch.float64",
+        "number of threads: 1 is now 7",
+        "torch's random state",
+        "NumPy's random state",
+        "Python's random state",
+        "environment: RUDE",
+        "working directory",
+        "handlers of the root logger: 0 is now 1",
+    ):
+        assert what in changed, changed
+    assert "genlab_rude" not in sys.modules
+
+
+def test_doctor_of_one(site, genlab):
+    install(site, "raises", "raise RuntimeError('my bug')", model("genlab_raises.Model"))
+    path = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
+    code, out, _ = genlab("plugins", "doctor", "acme", PYTHONPATH=path)
+    assert code == 0
+    assert out.startswith("acme  genlab-acme 1.2  imported in ")
+    assert complains(genlab("plugins", "doctor", "acne"), 2, "'acne'", "did you mean 'acme'?")

@@ -15,10 +15,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import json
     import os
-    from importlib.metadata import entry_points
 
     import torch
 
+    from genlab.lightning_entry_points import broken_entry_points
     from genlab.plugins import plugins
     from genlab.runs import environment
 
@@ -29,12 +29,7 @@ def run(args: argparse.Namespace) -> int:
     about["gpus"] = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     about["GENLAB_DATA"] = os.environ.get("GENLAB_DATA")
     problems = [f"plugin {p.name}: {p.problem}" for p in plugins() if p.problem]
-    for entry in entry_points(group="pytorch_lightning.callbacks_factory"):
-        try:
-            entry.load()
-        except Exception as error:
-            owner = entry.dist.name if entry.dist else entry.value
-            problems.append(f"{owner} breaks every Lightning Trainer: {error!r}; uninstall it")
+    problems += broken_entry_points()
     if args.json:
         print(json.dumps(about | {"problems": problems}, indent=2))
     else:

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     if args.kind == "plugins":
         from genlab.cli import plugins
 
-        return plugins.show(args.json)
+        return plugins.show([], args.json)
     kinds = [args.kind] if args.kind else list(KINDS)
     found = {
         kind: [

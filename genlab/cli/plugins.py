@@ -1,45 +1,99 @@
-"""List the installed packages that add models, data or likelihoods to genlab.
+"""Installed packages that add models, data, likelihoods or metrics: list, try, write or check them.
 
-genlab plugins list
+genlab plugins list                        what is installed, and what it adds
+genlab plugins doctor [NAME…]              import each in a process of its own: errors, time, side effects
+genlab plugins new NAME --kind metric      write a package to start from: model, data, likelihood or metric
+genlab plugins check NAME…                 the conformance suite on everything that a plugin adds
 """
 
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from genlab.plugins import Plugin
+    from genlab.probe import Finding
+
+ACTIONS = ("list", "doctor")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=("list",))
+    parser.add_argument("action", choices=ACTIONS)
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="of plugins or their distributions"
+    )
     parser.add_argument("--json", action="store_true")
 
 
 def run(args: argparse.Namespace) -> int:
-    return show(args.json)
+    return {"list": show, "doctor": doctor}[args.action](args.names, args.json)
 
 
-def show(as_json: bool) -> int:
+def show(names: list[str], as_json: bool) -> int:
     import json
 
-    from genlab.config import GROUPS
-    from genlab.options import options
-    from genlab.plugins import plugins
-
-    added = [o for group in GROUPS for o in options(group)]
-    found = [
-        {
-            "name": p.name,
-            "distribution": p.distribution,
-            "version": p.version,
-            "status": p.status,
-            "adds": [f"{o.group}={o.word}" for o in added if o.tree.name == p.name and p.used],
-        }
-        for p in plugins()
-    ]
+    found = [_about(plugin) for plugin in _named(names)]
     if as_json:
         print(json.dumps(found, indent=2))
     elif not found:
         print("no plugins are installed")
     else:
         for p in found:
-            print(f"{p['name']}  {p['distribution']} {p['version']}  {p['status']}  {p['adds']}")
+            print(f"{p['name']}  {p['distribution']} {p['version']}  {p['status']}")
+            print(f"    {' '.join(p['adds']) or 'adds nothing'}")
     return 0
+
+
+def doctor(names: list[str], as_json: bool) -> int:
+    """Exit code 3 where one cannot be imported or does something besides, or is not used."""
+    import json
+
+    from genlab.lightning_entry_points import broken_entry_points
+    from genlab.probe import probe
+
+    found = {plugin: probe(plugin) for plugin in _named(names) if not plugin.disabled}
+    others = broken_entry_points()
+    if as_json:
+        about = [_about(plugin) | vars(finding) for plugin, finding in found.items()]
+        print(json.dumps({"plugins": about, "others": others}, indent=2))
+    else:
+        lines = [*(_diagnosis(p, f) for p, f in found.items()), *others]
+        print("\n".join(lines) or "no plugins are installed")
+    return 0 if all(f.healthy for f in found.values()) and not others else 3
+
+
+def _named(names: list[str]) -> list[Plugin]:
+    """These plugins, all where none is named."""
+    from genlab.errors import UsageError
+    from genlab.plugins import plugins
+    from genlab.spelling import suggest
+
+    known = {name for p in plugins() for name in (p.name, p.distribution)}
+    for name in names:
+        if name not in known:
+            raise UsageError(f"no plugin {name!r} is installed{suggest(name, sorted(known))}")
+    return [p for p in plugins() if not names or {p.name, p.distribution} & set(names)]
+
+
+def _about(plugin: Plugin) -> dict[str, Any]:
+    from genlab.config import GROUPS
+    from genlab.options import options
+
+    added = [o for group in GROUPS for o in options(group) if o.tree.name == plugin.name]
+    return {
+        "name": plugin.name,
+        "distribution": plugin.distribution,
+        "version": plugin.version,
+        "status": plugin.status,
+        "adds": [f"{o.group}={o.word}" for o in added if plugin.used],
+    }
+
+
+def _diagnosis(plugin: Plugin, finding: Finding) -> str:
+    time = "" if finding.seconds is None else f"  imported in {finding.seconds:.2f} s"
+    lines = [f"{plugin.name}  {plugin.distribution} {plugin.version}{time}"]
+    if finding.error:
+        lines.append(f"    {finding.error}" + (f"  ({finding.where})" if finding.where else ""))
+    lines += [f"    its import changes {what}" for what in finding.changed]
+    return "\n".join(lines if len(lines) > 1 else [f"{lines[0]}  ok"])

@@ -39,9 +39,9 @@ class Rows:
 class SkewedData(DataModule):
     """Draws of a space's skewed distribution. Labels, where the spec has classes, tell the prototypes."""
 
-    def __init__(self, space: Space, seed: int) -> None:
-        super().__init__(BATCH)
-        self.space, self.seed = space, seed
+    def __init__(self, space: Space, seed: int, rows: int = ROWS, batch_size: int = BATCH) -> None:
+        super().__init__(batch_size)
+        self.space, self.seed, self.rows = space, seed, rows
         self.shuffle_seed = randomness.key("shuffle", seed) >> 32
 
     @property
@@ -49,7 +49,7 @@ class SkewedData(DataModule):
         return self.space.spec
 
     def dataset(self, split: str) -> BatchSource:
-        x, which = self.space.draw(ROWS, randomness.generator("data", self.seed, split))
+        x, which = self.space.draw(self.rows, randomness.generator("data", self.seed, split))
         return Rows(x, which % self.spec.classes if self.spec.classes else None)
 
 
@@ -85,7 +85,7 @@ def _fit(model: Trainable, stage: Stage, data: SkewedData, steps: int, seed: int
         with ambient("begin", seed, stage.name):
             stage.begin(data.dataset("train")[torch.arange(ROWS)])
     watch = _Watch(stage, seed)
-    with ambient("fit", seed, stage.name), _quiet():
+    with ambient("fit", seed, stage.name), quiet():
         _trainer(watch, steps).fit(model, datamodule=data)
     return watch.silent()
 
@@ -111,7 +111,7 @@ class _Watch(Callback):
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """What Lightning would remark is on purpose, but for one question it asks of torch itself."""
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)

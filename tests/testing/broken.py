@@ -769,3 +769,63 @@ class PosteriorSquared(NaiveBayes):
 
     def log_posterior(self, x, *, generator):
         return (2 * (self.each(x) + self.prior)).log_softmax(1)
+
+
+# ----------------------------------------------------------------------------- sizes, precision, resume
+
+
+@caught_by("odd_sizes_are_taken_or_refused")
+class SquaresOnly(Factorised):
+    """Takes every picture for a square one, and tables for pictures."""
+
+    def sample(self, n, *, label=None, generator):
+        side = int(self.spec.size**0.5)
+        return super().sample(n, generator=generator).view(n, 1, side, side)
+
+
+@caught_by("odd_sizes_are_taken_or_refused")
+class LonelyDatum(Factorised):
+    """One datum loses its dimension of the batch."""
+
+    def log_likelihood(self, x, *, label=None, generator):
+        found = super().log_likelihood(x, generator=generator)
+        return replace(found, nats=found.nats.squeeze())
+
+
+@caught_by("double_precision_gives_the_same_likelihood")
+class SinglePrecision(Mixture):
+    """A table of its own in float32, whatever the model is in."""
+
+    supports = BITS
+
+    def log_likelihood(self, x, *, label=None, generator):
+        nats = super().log_likelihood(x, generator=generator).nats
+        return mass(nats + x.flatten(1) @ torch.zeros(self.spec.size))
+
+
+@caught_by("loss_is_finite_in_bfloat16")
+class LogOfADifference(Factorised):
+    """In bfloat16 numbers near one are one, and what is left of them nothing."""
+
+    def loss(self, batch: Batch) -> Tensor:
+        weight = torch.full((8, 8), 1 / 8 + 1e-4)
+        near_one = (weight @ torch.ones(8, 1)).mean()
+        return super().loss(batch) + 1e-6 * (near_one - 1).log() * self.theta.mean()
+
+
+@caught_by("resumed_training_is_bit_identical")
+class ForgetfulChain(Factorised):
+    """Its noise goes on from a state that no checkpoint holds."""
+
+    def __init__(self, spec: DataSpec) -> None:
+        super().__init__(spec)
+        self.noise = torch.Generator().manual_seed(0)
+
+    def loss(self, batch: Batch) -> Tensor:
+        noise = torch.randn(self.theta.shape, generator=self.noise)
+        return super().loss(batch) + 0.1 * (noise * self.theta).mean()
+
+    def __deepcopy__(self, memo):
+        twin = type(self)(self.spec)
+        twin.load_state_dict(self.state_dict())
+        return twin.eval()

@@ -138,7 +138,7 @@ class BitDiffusion(GenerativeModel, HasLikelihood, Completes, TakesSampler, HasF
         """(B, *shape) float64: log-odds that an entry of the datum is 1, given s_t; t: (B,) or ()."""
         total = self.kernel.steps
         kept = ((total - t + 0.5) / (t + 0.5)).log().expand(len(s))
-        found = self.network(s.to(torch.get_default_dtype()), kept.to(torch.get_default_dtype()))
+        found = self.network(s.to(self.dtype), kept.to(self.dtype))
         return found.squeeze(-1).double() + self.kernel.evidence(s, t, self.marginal)
 
     # ------------------------------------------------------------------------------------- sampling

@@ -11,8 +11,11 @@ from genlab.testing.checks import (
     latent,
     learning,
     likelihood,
+    precision,
     randomness,
+    resume,
     sampling,
+    sizes,
     state,
     weights,
 )
@@ -33,6 +36,9 @@ CHECKS: tuple[Check, ...] = tuple(
         labels,
         randomness,
         state,
+        sizes,
+        precision,
+        resume,
     )
     for value in vars(file).values()
     if isinstance(value, Check)

@@ -1,0 +1,147 @@
+"""What importing a module does besides: ``python -m genlab.probe FILE MODULE…`` writes it to FILE as JSON.
+
+A process of its own is made for each plugin, so that what one of them does is seen by nobody else.
+Torch and Lightning are imported before, and the time is that of the modules alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from subprocess import DEVNULL, TimeoutExpired, run
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from genlab.plugins import Plugin
+
+PATIENCE = 60.0  # seconds for an import
+
+
+@dataclass(frozen=True)
+class Finding:
+    """seconds: of the import. error: its text, and where it came from in the author's own files, if it is
+    known. changed: in words, what is not as it was.
+    """
+
+    seconds: float | None
+    error: str = ""
+    where: str = ""
+    changed: tuple[str, ...] = ()
+
+    @property
+    def healthy(self) -> bool:
+        return not self.error and not self.changed
+
+
+def probe(plugin: Plugin) -> Finding:
+    """What importing it in a process of its own does; its problem where it is not used."""
+    if plugin.problem:
+        return Finding(None, plugin.problem)
+    assert plugin.folder is not None
+    with TemporaryDirectory() as place:
+        file = Path(place) / "found.json"
+        home = str(plugin.folder.parent)
+        command = [sys.executable, "-m", "genlab.probe", str(file), home, *modules_of(plugin)]
+        try:
+            done = run(command, stdout=DEVNULL, stderr=DEVNULL, stdin=DEVNULL, timeout=PATIENCE)
+        except TimeoutExpired:
+            return Finding(None, f"its import takes longer than {PATIENCE:.0f} s")
+        if not file.is_file():
+            return Finding(None, f"its import ends Python, with exit code {done.returncode}")
+        found = json.loads(file.read_text())
+    return Finding(found["seconds"], found["error"], found["where"], tuple(found["changed"]))
+
+
+def modules_of(plugin: Plugin) -> list[str]:
+    """Its package, and the modules in it that its configurations name."""
+    assert plugin.folder is not None
+    files = sorted(plugin.folder.glob("*/*.yaml"))
+    texts = [file.read_text(encoding="utf-8", errors="replace") for file in files]
+    target = re.compile(rf"_target_:\s*['\"]?({re.escape(plugin.package)}[\w.]*)\.\w")
+    named = [match[1] for text in texts for match in target.finditer(text)]
+    return list(dict.fromkeys([plugin.package, *named]))
+
+
+def main(file: Path, home: str, modules: Sequence[str]) -> None:
+    import pytorch_lightning  # noqa: F401  (and with it torch: their time is not the plugin's)
+
+    before, start, error, where = _state(), time.perf_counter(), "", ""
+    try:
+        for module in modules:
+            import_module(module)
+    except (Exception, SystemExit) as raised:
+        error, where = (
+            " ".join(f"{type(raised).__name__}: {raised}".split()),
+            _place(raised, home),
+        )
+    seconds, after = time.perf_counter() - start, _state()
+    changed = [_in_words(what, before[what], after[what]) for what in before]
+    found = {
+        "seconds": seconds,
+        "error": error,
+        "where": where,
+        "changed": list(filter(None, changed)),
+    }
+    file.write_text(json.dumps(found))
+
+
+def _place(error: BaseException, home: str) -> str:
+    """The last line of the traceback in the author's package, or where the syntax is wrong."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}"
+    every = traceback.extract_tb(error.__traceback__)
+    frames = [frame for frame in every if frame.filename.startswith(home)]
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+
+
+def _state() -> dict[str, Any]:
+    """What an import must leave alone, by name."""
+    import logging
+    import random
+
+    import numpy as np
+    import torch
+
+    looked: dict[str, Callable[[], Any]] = {
+        "torch's default dtype": torch.get_default_dtype,
+        "torch's default device": torch.get_default_device,
+        "torch's number of threads": torch.get_num_threads,
+        "torch's gradient mode": torch.is_grad_enabled,
+        "torch's random state": lambda: hash(bytes(torch.get_rng_state().tolist())),
+        "NumPy's random state": lambda: hash(str(np.random.get_state())),  # noqa: NPY002
+        "Python's random state": lambda: hash(random.getstate()),
+        "the working directory": os.getcwd,
+        "the environment": lambda: dict(os.environ),
+        "the handlers of the root logger": lambda: len(logging.getLogger().handlers),
+        "matplotlib's backend": _backend,
+    }
+    return {what: value() for what, value in looked.items()}
+
+
+def _backend() -> str | None:
+    """matplotlib's, where somebody has set it; asking matplotlib itself would set it."""
+    matplotlib = sys.modules.get("matplotlib")
+    chosen = matplotlib and dict.get(matplotlib.rcParams, "backend")
+    return chosen if isinstance(chosen, str) and chosen != os.environ.get("MPLBACKEND") else None
+
+
+def _in_words(what: str, before: Any, after: Any) -> str:
+    """Empty where nothing has changed."""
+    if before == after:
+        return ""
+    if isinstance(before, dict):
+        keys = sorted(k for k in before.keys() | after.keys() if before.get(k) != after.get(k))
+        return f"{what}: {', '.join(keys)}"
+    return what if what.endswith("state") else f"{what}: {before} is now {after}"
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3:])
