@@ -24,6 +24,7 @@ have the right mean, generators are respected, completions follow the conditiona
 from genlab.testing.check import Check, check
 from genlab.testing.checks import CHECKS
 from genlab.testing.conformance import assert_conforms, check_model
+from genlab.testing.data import check_data
 from genlab.testing.report import Report, Result, Status
 
 __all__ = [
@@ -34,5 +35,6 @@ __all__ = [
     "Status",
     "assert_conforms",
     "check",
+    "check_data",
     "check_model",
 ]

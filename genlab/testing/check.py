@@ -7,26 +7,41 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from genlab.testing.ambient import ambient
 from genlab.testing.report import Result, Status
-from genlab.testing.subject import Subject
 
 
 class Fault(Exception):
-    """The model does not keep its promise; the text says by how much, or where."""
+    """A promise is not kept; the text says by how much, or where."""
 
 
 class Skip(Exception):
-    """The check does not apply to this model or space; the text says why."""
+    """The check does not apply here; the text says why."""
+
+
+class Tested(Protocol):
+    """What is on the table. title: of the data it was tried on."""
+
+    seed: int
+
+    @property
+    def thing(self) -> Any:
+        """The model, data module, estimator or metric itself."""
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def enumerable(self) -> bool: ...
 
 
 @dataclass(frozen=True)
 class Check:
-    """name: as reported. wrong: what is wrong with a model that fails. needs: the capability tested.
+    """name: as reported. wrong: what is wrong with what fails. needs: the capability tested.
 
     enumerable: whether the check needs every state of the space.
     """
@@ -37,18 +52,18 @@ class Check:
     needs: type = object
     enumerable: bool = False
 
-    def applies(self, subject: Subject) -> bool:
-        return isinstance(subject.model, self.needs)
+    def applies(self, subject: Tested) -> bool:
+        return isinstance(subject.thing, self.needs)
 
-    def run(self, subject: Subject) -> Result:
+    def run(self, subject: Tested) -> Result:
         """The result of one run, on a random state of its own and without gradients, as evaluation is."""
         start = time.perf_counter()
         status, message = self._outcome(subject)
         seconds = time.perf_counter() - start
-        return Result(self.name, subject.space.title, status, seconds, message)
+        return Result(self.name, subject.title, status, seconds, message)
 
-    def _outcome(self, subject: Subject) -> tuple[Status, str]:
-        if self.enumerable and not subject.space.enumerable:
+    def _outcome(self, subject: Tested) -> tuple[Status, str]:
+        if self.enumerable and not subject.enumerable:
             return Status.SKIPPED, "the space is too large to be enumerated"
         try:
             with torch.no_grad(), ambient("check", subject.seed, self.name):

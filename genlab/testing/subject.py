@@ -44,6 +44,18 @@ class Subject:
     seed: int
     draws: int
 
+    @property
+    def thing(self) -> Any:
+        return self.model
+
+    @property
+    def title(self) -> str:
+        return self.space.title
+
+    @property
+    def enumerable(self) -> bool:
+        return self.space.enumerable
+
     @classmethod
     def trained(cls, build: Build, space: Space, *, seed: int, steps: int, draws: int) -> Subject:
         model = cls.fresh_model(build, space, seed)
