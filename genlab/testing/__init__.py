@@ -25,6 +25,8 @@ from genlab.testing.check import Check, check
 from genlab.testing.checks import CHECKS
 from genlab.testing.conformance import assert_conforms, check_model
 from genlab.testing.data import check_data
+from genlab.testing.likelihoods import check_likelihood
+from genlab.testing.metrics import check_metric
 from genlab.testing.report import Report, Result, Status
 
 __all__ = [
@@ -36,5 +38,7 @@ __all__ = [
     "assert_conforms",
     "check",
     "check_data",
+    "check_likelihood",
+    "check_metric",
     "check_model",
 ]
