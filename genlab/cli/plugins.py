@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from genlab.plugins import Plugin
     from genlab.probe import Finding
 
-ACTIONS = ("list", "doctor")
+ACTIONS = ("list", "doctor", "check")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    return {"list": show, "doctor": doctor}[args.action](args.names, args.json)
+    return {"list": show, "doctor": doctor, "check": check}[args.action](args.names, args.json)
 
 
 def show(names: list[str], as_json: bool) -> int:
@@ -61,6 +61,38 @@ def doctor(names: list[str], as_json: bool) -> int:
         lines = [*(_diagnosis(p, f) for p, f in found.items()), *others]
         print("\n".join(lines) or "no plugins are installed")
     return 0 if all(f.healthy for f in found.values()) and not others else 3
+
+
+def check(names: list[str], as_json: bool) -> int:
+    """Exit code 3 where a check fails, and where none ran."""
+    import json
+    from dataclasses import asdict
+
+    from genlab.errors import PluginError, UsageError
+    from genlab.testing.installed import reports
+    from genlab.testing.report import Status
+
+    if not names:
+        raise UsageError("name a plugin to check; genlab plugins list shows them")
+    found = []
+    for plugin in _named(names):
+        if not plugin.used:
+            raise PluginError(f"plugin {plugin.name} is not used: {plugin.status}")
+        for _, report in reports(plugin):
+            found.append(report)
+            if not as_json:
+                print(f"{report.model}\n{report}\n", flush=True)
+    ran, failed = sum(r.ran for r in found), sum(len(r.failed) for r in found)
+    skipped = sum(len(r.of(Status.SKIPPED)) for r in found)
+    if as_json:
+        print(
+            json.dumps(
+                {"ran": ran, "failed": failed, "options": [asdict(r) for r in found]}, indent=2
+            )
+        )
+    else:
+        print(f"{ran} checks ran, {failed} failed, {skipped} were skipped")
+    return 0 if found and all(r.passed for r in found) else 3
 
 
 def _named(names: list[str]) -> list[Plugin]:

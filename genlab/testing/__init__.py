@@ -27,6 +27,7 @@ from genlab.testing.conformance import assert_conforms, check_model
 from genlab.testing.data import check_data
 from genlab.testing.likelihoods import check_likelihood
 from genlab.testing.metrics import check_metric
+from genlab.testing.parametrize import parametrize_checks
 from genlab.testing.report import Report, Result, Status
 
 __all__ = [
@@ -41,4 +42,5 @@ __all__ = [
     "check_likelihood",
     "check_metric",
     "check_model",
+    "parametrize_checks",
 ]

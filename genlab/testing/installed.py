@@ -1,0 +1,114 @@
+"""Everything that an installed plugin adds, held to the suite."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from genlab.components import build, check, is_component
+from genlab.config import GROUPS, compose
+from genlab.contracts import Model, UnsupportedData
+from genlab.options import Option, options
+from genlab.plugins import Plugin
+from genlab.testing.check import describe
+from genlab.testing.conformance import check_model
+from genlab.testing.data import check_data
+from genlab.testing.likelihoods import check_likelihood
+from genlab.testing.metrics import check_metric
+from genlab.testing.report import Report, Result, Status
+
+DATA = ("digits_binary", "digits", "toy2d")  # that models are tried on with two processes
+STEPS, PATIENCE = 4, 600.0  # of each stage; seconds
+# Parts of a configuration that are components, and how many arguments each is given besides its own keys.
+OWN_WORDS = {"model": 1, "data": 0, "trainer": 0, "optimizer": 0, "likelihood": 1, "logger": 0}
+
+
+def added_by(plugin: Plugin) -> list[Option]:
+    """Every option of a plugin that is used."""
+    return [o for group in GROUPS for o in options(group) if o.tree.name == plugin.name]
+
+
+def reports(plugin: Plugin) -> Iterator[tuple[Option, Report]]:
+    """Of each option: its component by the check of its kind, or whether its words can be read."""
+    for option in added_by(plugin):
+        yield option, _report(option)
+
+
+def _report(option: Option) -> Report:
+    word, start = f"{option.group}={option.qualified}", time.perf_counter()
+
+    def read(status: Status, message: str = "") -> Result:
+        return Result("words_can_be_read", "", status, time.perf_counter() - start, message)
+
+    try:
+        config = compose([word]).resolved
+        for key in (k for k in OWN_WORDS if is_component(config.get(k))):
+            check(config[key], where=key, given=OWN_WORDS[key])
+    except Exception as error:
+        return Report(word, (read(Status.FAILED, describe(error)),))
+    first, kind = read(Status.PASSED), KINDS.get(option.group)
+    return Report(word, (first, *(kind(option, config[option.group]) if kind else ())))
+
+
+def _model(option: Option, node: dict[str, Any]) -> Sequence[Result]:
+    def made(spec: Any) -> Model:
+        return build(node, spec, where="model")
+
+    return *check_model(made).results, two_processes(option, made)
+
+
+def _data(option: Option, node: dict[str, Any]) -> Sequence[Result]:
+    return check_data(lambda: build(node, where="data")).results
+
+
+def _likelihood(option: Option, node: dict[str, Any]) -> Sequence[Result]:
+    return check_likelihood(lambda model: build(node, model, where="likelihood")).results
+
+
+def _metric(option: Option, node: dict[str, Any]) -> Sequence[Result]:
+    found: list[Result] = []
+    for key, each in node.items():
+        partial = dict(each) | {"_partial_": True}
+        found += check_metric(build(partial, where=f"metric.{key}")).results
+    return found
+
+
+KINDS: dict[str, Callable[[Option, Any], Sequence[Result]]] = {
+    "model": _model,
+    "data": _data,
+    "likelihood": _likelihood,
+    "metric": _metric,
+}
+
+
+def two_processes(option: Option, made: Callable[..., Model]) -> Result:
+    """Whether a run with two processes trains and scores."""
+    name, start = "it_trains_on_two_processes", time.perf_counter()
+    for data in DATA:
+        try:
+            model = made(build(compose([f"data={data}"]).resolved["data"], where="data").spec)
+        except UnsupportedData:
+            continue
+        status, message = _trained(option, data, model)
+        return Result(name, data, status, time.perf_counter() - start, message)
+    return Result(name, "", Status.SKIPPED, 0.0, f"it takes none of {', '.join(DATA)}")
+
+
+def _trained(option: Option, data: str, model: Model) -> tuple[Status, str]:
+    with TemporaryDirectory() as folder:
+        words = [f"model={option.qualified}", f"data={data}", f"folder={folder}"]
+        words += ["trainer=ddp_cpu", "trainer.devices=2", "trainer.threads=1", "gallery=false"]
+        words += [f"stages.{s.name}.max_steps={STEPS}" for s in model.stages() if s.solve is None]
+        command = [sys.executable, "-m", "genlab", "train", *words, "evaluate=[val]"]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            return Status.FAILED, f"it has not ended after {PATIENCE:.0f} s: {' '.join(words)}"
+    last = (done.stderr.strip().splitlines() or [""])[-1]
+    if done.returncode:
+        return Status.FAILED, f"exit code {done.returncode}: {last}"
+    return Status.PASSED, ""
