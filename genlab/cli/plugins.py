@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from genlab.plugins import Plugin
     from genlab.probe import Finding
 
-ACTIONS = ("list", "doctor", "check")
+KINDS = ("model", "data", "likelihood", "metric")
+ACTIONS = ("list", "doctor", "new", "check")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,10 +24,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help="of plugins or their distributions"
     )
+    parser.add_argument("--kind", choices=KINDS, help="what a new package adds; model by default")
+    parser.add_argument("-o", "--output", metavar="DIR", help="where a new package is written")
     parser.add_argument("--json", action="store_true")
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.action == "new":
+        return new(args.names, args.kind or "model", args.output or ".")
+    if args.kind or args.output:
+        from genlab.errors import UsageError
+
+        raise UsageError(f"--kind and -o go with genlab plugins new, not {args.action}")
     return {"list": show, "doctor": doctor, "check": check}[args.action](args.names, args.json)
 
 
@@ -61,6 +70,22 @@ def doctor(names: list[str], as_json: bool) -> int:
         lines = [*(_diagnosis(p, f) for p, f in found.items()), *others]
         print("\n".join(lines) or "no plugins are installed")
     return 0 if all(f.healthy for f in found.values()) and not others else 3
+
+
+def new(names: list[str], kind: str, folder: str) -> int:
+    from pathlib import Path
+
+    from genlab.errors import UsageError
+    from genlab.scaffold import write
+
+    if len(names) != 1:
+        raise UsageError("name one package to write: genlab plugins new NAME")
+    target = write(names[0], kind, Path(folder))
+    print(f"{target}: to install and check it, type")
+    where = target if target.is_absolute() else f"./{target}"
+    print(f"  pip install -e '{where}[test]'")
+    print(f"  genlab plugins check {names[0]}")
+    return 0
 
 
 def check(names: list[str], as_json: bool) -> int:

@@ -90,9 +90,9 @@ def check_likelihood(
 def numbers_are_of_each_datum(s: Estimated) -> None:
     found = s.of(s.thing)
     expect(found.nats.shape == (len(s.x),), f"nats have the shape {tuple(found.nats.shape)}")
-    expect(found.problem or bool(found.nats.isfinite().all()), "a number is not finite")
+    expect(bool(found.problem) or bool(found.nats.isfinite().all()), "a number is not finite")
     expect(found.measure is Measure.of(s.model.spec), f"the measure is {found.measure}")
-    expect(found.method, "method is empty: say in a few words how the number was found")
+    expect(bool(found.method), "method is empty: say in a few words how the number was found")
 
 
 @check(
@@ -148,7 +148,7 @@ def settings_are_json(s: Estimated) -> None:
 @check("name must be a word: the estimator's option in configs/likelihood")
 def it_has_a_name(s: Estimated) -> None:
     name = getattr(s.thing, "name", None)
-    expect(isinstance(name, str) and name.isidentifier(), f"it is {name!r}")
+    expect(str(name).isidentifier(), f"it is {name!r}")
 
 
 @check("scoring must change neither the data nor the model")

@@ -33,7 +33,7 @@ class Compared:
 
     enumerable, title = True, "normal samples"
 
-    def __init__(self, build: Callable[..., Metric], seed: int) -> None:
+    def __init__(self, build: Callable[..., Any], seed: int) -> None:
         self.build, self.seed = build, seed
         self.thing = build(seed=seed)
         draws = torch.randn(4, ROWS, SIZE, generator=randomness.generator("metric", seed))
@@ -54,7 +54,7 @@ class Asked:
 
     enumerable = True
 
-    def __init__(self, build: Callable[..., Metric], model: Table, seed: int) -> None:
+    def __init__(self, build: Callable[..., Any], model: Table, seed: int) -> None:
         self.model, self.seed, self.title = model, seed, type(model).__name__
         self.thing = build(model)
         self.data = SkewedData(model.space, seed)
@@ -169,7 +169,7 @@ def numbers_are_of_each_datum(s: Asked) -> None:
     expect(not missing, f"{', '.join(missing)} is shown and not computed")
     for name, values in together.items():
         expect(values.shape == (ROWS,), f"{name} has the shape {tuple(values.shape)}")
-    alone = s.of(Batch(*(part[:1] if part is not None else None for part in s.batch)))
+    alone = s.of(s.data.dataset("val")[torch.arange(1)])
     for name, values in alone.items():
         expect(
             torch.allclose(values, together[name][:1], equal_nan=True), f"{name} alone is another"
@@ -180,7 +180,7 @@ def numbers_are_of_each_datum(s: Asked) -> None:
 def floor_has_the_same_numbers(s: Asked) -> None:
     floor, own = s.thing.floor(s.data, "val"), s.of(s.batch)
     expect(floor.values.keys() == own.keys(), f"{sorted(floor.values)} are not {sorted(own)}")
-    expect(floor.of, "floor.of is empty: say in a few words whose answers these are")
+    expect(bool(floor.of), "floor.of is empty: say in a few words whose answers these are")
 
 
 @check("settings must be JSON: they name the file of the numbers")
@@ -192,7 +192,7 @@ def settings_are_json(s: Compared | Asked) -> None:
 @check("name must be a word: the metric's option in configs/metric")
 def it_has_a_name(s: Compared | Asked) -> None:
     name = getattr(s.thing, "name", None)
-    expect(isinstance(name, str) and name.isidentifier(), f"it is {name!r}")
+    expect(str(name).isidentifier(), f"it is {name!r}")
 
 
 METRIC_CHECKS = tuple(value for value in list(vars().values()) if isinstance(value, Check))

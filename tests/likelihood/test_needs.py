@@ -6,7 +6,7 @@ import torch
 from genlab.contracts import DataSpec, Guarantee, HasImportanceWeights, UsageError
 from genlab.likelihood import Elbo, Exact, auto
 from genlab.likelihood.needs import NEEDS
-from genlab.plugins import options
+from genlab.options import options
 from tests.testing.honest import Energy, Factorised, Latent, PriorWeighted
 
 BITS = DataSpec("bits", "fixed", (1, 2, 2), "binary")
