@@ -53,16 +53,19 @@ def load_weights(model: torch.nn.Module, checkpoint: dict[str, Any], path: Path)
     Raises UsageError where they are another model's.
     """
     state = checkpoint.get("state_dict", {})
-    own = model.state_dict()
-    odd = sorted(own.keys() ^ state.keys())
-    odd += [k for k in own.keys() & state.keys() if own[k].shape != state[k].shape]
-    if odd:
+    try:
+        model.load_state_dict(state)
+    except (
+        RuntimeError
+    ) as error:  # what a module does not make room for (a structure that it learned)
+        own = model.state_dict()
+        odd = sorted(own.keys() ^ state.keys())
+        odd += [k for k in own.keys() & state.keys() if own[k].shape != state[k].shape]
         shown = ", ".join(odd[:3]) + (", …" if len(odd) > 3 else "")
         raise UsageError(
             f"{path} is a checkpoint of another model: it differs from this "
             f"{type(model).__name__} in {shown}"
-        )
-    model.load_state_dict(state)
+        ) from error
 
 
 def averaged(checkpoint: dict[str, Any]) -> bool:
