@@ -48,16 +48,14 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def load_weights(model: torch.nn.Module, checkpoint: dict[str, Any], path: Path) -> None:
-    """Put a checkpoint's (averaged) weights into a model.
+    """Put a checkpoint's (averaged) weights into a model, which may make room for them in a hook before.
 
     Raises UsageError where they are another model's.
     """
     state = checkpoint.get("state_dict", {})
     try:
         model.load_state_dict(state)
-    except (
-        RuntimeError
-    ) as error:  # what a module does not make room for (a structure that it learned)
+    except RuntimeError as error:
         own = model.state_dict()
         odd = sorted(own.keys() ^ state.keys())
         odd += [k for k in own.keys() & state.keys() if own[k].shape != state[k].shape]
