@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from scipy.stats import chi2_contingency
+from scipy.stats import binomtest, chi2_contingency
 from spn_networks import BITS, GREYS, every_datum, learned, some_data
 from torch import Tensor
 from torch.nn import functional as F
@@ -53,12 +53,14 @@ def test_groups_are_those_that_copy_each_other():
     }  # fmt: skip
 
 
-def test_independent_columns_are_called_dependent_as_rarely_as_promised():
-    """Of 200 pairs at a significance of 0.05, ten are expected, within five standard deviations."""
-    level = coins(1000, 400, name="pairs")
-    pairs = [dependent_groups(hot(level[:, [i, i + 1]]), 0.05) for i in range(0, 400, 2)]
-    joined = sum(len(groups) == 1 for groups in pairs)
-    assert abs(joined - 10) <= 5 * (200 * 0.05 * 0.95) ** 0.5
+@pytest.mark.parametrize("levels", [2, 3])
+@pytest.mark.parametrize("significance", [0.5, 0.1])
+def test_independent_columns_are_called_dependent_as_rarely_as_promised(levels, significance):
+    """How many of 400 pairs are joined is binomial."""
+    level = torch.randint(levels, (1000, 800), generator=generator("pairs", levels))
+    pairs = [hot(level[:, [i, i + 1]], levels) for i in range(0, 800, 2)]
+    joined = sum(len(dependent_groups(pair, significance)) == 1 for pair in pairs)
+    assert binomtest(joined, 400, significance).pvalue > 1e-3
 
 
 def test_a_product_of_independent_groups_is_found():

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import genlab
+from genlab.cli.main import main
 from genlab.data import debd
-from genlab.plugins import options
 from genlab.randomness import generator, scope
 from genlab_spn import LearnedSPN, RandomSPN
 
@@ -23,10 +23,18 @@ LEARNED = (
 RANDOM = ("model=spn", "model.repetitions=2", "model.training=em", "stages.em.max_epochs=2")
 
 
-def test_models_and_experiments_are_found():
-    own = [o for g in ("model", "experiment") for o in options(g) if o.distribution == "genlab-spn"]
-    assert [o.name for o in own] == ["learnspn", "spn", "learnspn_tabular"]
-    assert all(o.summary for o in own)
+def test_models_and_experiments_are_listed(capsys):
+    assert main(["list"]) == 0
+    own = [
+        line.split()[0] for line in capsys.readouterr().out.splitlines() if "[genlab-spn]" in line
+    ]
+    assert {"learnspn", "spn", "learnspn_tabular"} <= set(own)
+
+
+@pytest.mark.parametrize("name", ["nltcs", "plants", "dna"])
+def test_experiments_are_of_their_table(name, capsys):
+    assert main(["config", "check", f"experiment=learnspn_{name}"]) == 0
+    assert f"LearnedSPN on {name}" in capsys.readouterr().out
 
 
 def test_a_learned_run_is_opened_without_its_data(tmp_path):
