@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from scipy.stats import chisquare
@@ -52,6 +54,20 @@ def counted(model, x: Tensor) -> Tensor:
 def test_probabilities_sum_to_one(model):
     _, log_p = enumerated(model)
     assert log_p.exp().sum().item() == pytest.approx(1, abs=2e-6)
+
+
+def test_in_float64_probabilities_sum_to_one_to_rounding(model):
+    twin = copy.deepcopy(model).double()
+    log_p = twin.log_prob(every_datum(twin.spec).double())
+    assert log_p.dtype is torch.float64
+    assert log_p.exp().sum().item() == pytest.approx(1, abs=1e-12)
+
+
+def test_numbers_do_not_depend_on_the_precision_of_training(model):
+    states = every_datum(model.spec)[:64]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = model.log_prob(states)
+    assert torch.equal(mixed, model.log_prob(states))
 
 
 def test_marginals_are_sums_over_states(model):

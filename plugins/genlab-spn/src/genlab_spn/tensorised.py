@@ -24,6 +24,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from genlab.contracts import Batch, DataSpec, Observed, Stage, UsageError
+from genlab.nn.precision import full_precision
 from genlab_spn.families import Choice, Family, leaf_family
 from genlab_spn.network import SumProductNetwork, everything, known, require_positive
 from genlab_spn.regions import random_regions
@@ -116,10 +117,11 @@ class RandomSPN(SumProductNetwork):
         return [f.natural(theta) for f, theta in zip(self.families, self.theta, strict=True)]
 
     def _values(self, evidence: Observed, naturals: Sequence[Tensor]) -> list[Tensor]:
-        """(R · 2^l, B, K) for l = Δ … 0."""
-        values = [self._leaves(evidence, naturals[0])]
-        for log_weight in naturals[1:-1]:
-            values.append(log_einsum_exp(values[-1], log_weight))
+        """(R · 2^l, B, K) for l = Δ … 0, whatever the precision of training."""
+        with full_precision(self.members.device):
+            values = [self._leaves(evidence, naturals[0])]
+            for log_weight in naturals[1:-1]:
+                values.append(log_einsum_exp(values[-1], log_weight))
         return values
 
     def _leaves(self, evidence: Observed, eta: Tensor) -> Tensor:
@@ -128,11 +130,11 @@ class RandomSPN(SumProductNetwork):
         observed = self.families[0].statistics(known(evidence).x.flatten(1)) * mask
         padded = nn.functional.pad(observed, (0, 0, 0, 1)).transpose(0, 1)  # (D + 1, B, F)
         own = padded[self.members].transpose(1, 2).flatten(2)  # (R · 2^Δ, B, S · F)
-        return (own @ eta.flatten(1, 2)).float()
+        return (own.to(eta.dtype) @ eta.flatten(1, 2)).to(self.theta[0].dtype)
 
     def _log_p(self, values: Sequence[Tensor], naturals: Sequence[Tensor]) -> Tensor:
         """(B,)"""
-        return self._root_terms(values, naturals).logsumexp(1).float()
+        return self._root_terms(values, naturals).logsumexp(1).to(values[-1].dtype)
 
     def _root_terms(self, values: Sequence[Tensor], naturals: Sequence[Tensor]) -> Tensor:
         """(B, R · K) float64: what the root sums."""
