@@ -48,21 +48,22 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def load_weights(model: torch.nn.Module, checkpoint: dict[str, Any], path: Path) -> None:
-    """Put a checkpoint's (averaged) weights into a model.
+    """Put a checkpoint's (averaged) weights into a model, which may make room for them in a hook before.
 
     Raises UsageError where they are another model's.
     """
     state = checkpoint.get("state_dict", {})
-    own = model.state_dict()
-    odd = sorted(own.keys() ^ state.keys())
-    odd += [k for k in own.keys() & state.keys() if own[k].shape != state[k].shape]
-    if odd:
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        own = model.state_dict()
+        odd = sorted(own.keys() ^ state.keys())
+        odd += [k for k in own.keys() & state.keys() if own[k].shape != state[k].shape]
         shown = ", ".join(odd[:3]) + (", …" if len(odd) > 3 else "")
         raise UsageError(
             f"{path} is a checkpoint of another model: it differs from this "
             f"{type(model).__name__} in {shown}"
-        )
-    model.load_state_dict(state)
+        ) from error
 
 
 def averaged(checkpoint: dict[str, Any]) -> bool:

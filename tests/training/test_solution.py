@@ -9,10 +9,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from genlab.contracts import Batch, DataSpec, GenerativeModel, Stage
+from genlab.contracts import Batch, DataSpec, GenerativeModel, Stage, UsageError
 from genlab.runs import RunDirectory
 from genlab.training import TrainerSettings, Validation, fit
-from genlab.training.checkpoints import NonFinite, averaged, load_checkpoint
+from genlab.training.checkpoints import NonFinite, averaged, load_checkpoint, load_weights
 from tests.training.small import Bits
 
 ALONE = TrainerSettings(accelerator="cpu")
@@ -141,3 +141,32 @@ def test_a_stage_that_trains_nothing_says_whether_the_weights_it_keeps_are_avera
     fit(model, data, stages, run, ALONE, seed=0)
     found = [averaged(load_checkpoint(run.checkpoint(stage.name, "best"))) for stage in stages]
     assert found == [ema > 0, ema > 0, ema > 0, False]
+
+
+class Keeper(Mean):
+    """Keeps the rows that begin with a one: how many these are, only the data know."""
+
+    def __init__(self, spec: DataSpec) -> None:
+        super().__init__(spec)
+        self.register_buffer("rows", torch.zeros(0, spec.size))
+        self.register_load_state_dict_pre_hook(_make_room)
+
+    def solve(self, batches) -> None:
+        super().solve(batches)
+        self.rows = torch.cat([batch.x[batch.x[:, 0] == 1] for batch in batches])
+
+
+def _make_room(model, state, prefix, *_) -> None:
+    model.rows = torch.empty_like(state[prefix + "rows"])
+
+
+def test_what_has_a_size_of_the_data_is_loaded_by_a_model_that_makes_room(tmp_path):
+    data, run = Bits(), RunDirectory(tmp_path)
+    model, fresh = Keeper(data.spec), Keeper(data.spec)
+    fit(model, data, model.stages(), run, ALONE, seed=0)
+    path = run.checkpoint("spread", "last")
+    load_weights(fresh, load_checkpoint(path), path)
+    assert 0 < len(fresh.rows) < 64
+    assert torch.equal(fresh.rows, model.rows)
+    with pytest.raises(UsageError, match=r"is a checkpoint of another model: .* Mean in rows"):
+        load_weights(Mean(data.spec), load_checkpoint(path), path)

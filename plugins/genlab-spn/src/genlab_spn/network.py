@@ -1,0 +1,100 @@
+"""What every sum-product network can do, given its two passes: from the leaves up, and down again."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import torch
+from torch import Generator, Tensor
+
+from genlab.contracts import (
+    Batch,
+    Completes,
+    Evidence,
+    GenerativeModel,
+    Guarantee,
+    HasLikelihood,
+    LogLikelihood,
+    Measure,
+    Observed,
+    UsageError,
+)
+
+
+class SumProductNetwork(GenerativeModel, HasLikelihood, Completes):
+    """A network whose sums have complete and whose products have decomposable children: one pass up gives
+    the probability of whatever is observed, and one pass down exact draws of the rest.
+    """
+
+    completes = frozenset({Observed})
+    guarantee = Guarantee.EXACT
+
+    @abstractmethod
+    def log_marginal(self, evidence: Observed) -> Tensor:
+        """(B,) nats: log p of the observed entries alone, the others summed (or integrated) out."""
+
+    @abstractmethod
+    def _draw(self, evidence: Observed, n: int, generator: Generator) -> Tensor:
+        """(n, B, *shape) exact draws given the evidence; what they hold where it observes is not used."""
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """(B,) nats of x: (B, *shape)."""
+        return self.log_marginal(everything(x))
+
+    def log_conditional(self, x: Tensor, mask: Tensor) -> Tensor:
+        """(B,) nats: log p(the rest of x | the entries of x where mask is True); both (B, *shape)."""
+        return self.log_prob(x) - self.log_marginal(Observed(x, mask))
+
+    def log_likelihood(
+        self, x: Tensor, *, label: Tensor | None = None, generator: Generator
+    ) -> LogLikelihood:
+        """Exact: a mass on BINARY and LEVELS data, a density on REAL."""
+        self._refuse(label)
+        measure = Measure.of(self.spec)
+        return LogLikelihood(self.log_prob(x), self.guarantee, measure, "sum-product network")
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Mean negative log-likelihood in nats."""
+        return -self.log_prob(batch.x).mean()
+
+    def validate(self, batch: Batch) -> dict[str, Tensor]:
+        return {"nll": -self.log_prob(batch.x)}
+
+    @torch.no_grad()
+    def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:
+        """(n, *shape): exact draws, given nothing."""
+        self._refuse(label)
+        x = torch.zeros(1, *self.spec.shape, device=next(self.parameters()).device)
+        return self._draw(Observed(x, torch.zeros_like(x, dtype=torch.bool)), n, generator)[:, 0]
+
+    @torch.no_grad()
+    def complete(
+        self, evidence: Evidence, n: int, *, label: Tensor | None = None, generator: Generator
+    ) -> Tensor:
+        """(n, B, *shape): exact draws given what is observed."""
+        self._refuse(label)
+        if not isinstance(evidence, Observed):
+            kind = type(evidence).__name__
+            raise UsageError(f"{type(self).__name__} completes Observed evidence, not {kind}")
+        return torch.where(evidence.mask, evidence.x, self._draw(evidence, n, generator))
+
+    def _refuse(self, label: Tensor | None) -> None:
+        if label is not None:
+            raise UsageError(f"{type(self).__name__} is not conditioned on labels: leave label out")
+
+
+def everything(x: Tensor) -> Observed:
+    """All entries of x: (B, *shape) are known."""
+    return Observed(x, torch.ones_like(x, dtype=torch.bool))
+
+
+def known(evidence: Observed) -> Observed:
+    """With zeros where nothing is observed, whatever was there: it may be no number at all."""
+    return Observed(evidence.x.masked_fill(~evidence.mask, 0.0), evidence.mask)
+
+
+def require_positive(**options: float) -> None:
+    """Raise UsageError, naming the option, unless all of these are greater than 0."""
+    for name, value in options.items():
+        if not value > 0:
+            raise UsageError(f"model.{name}={value:g} must be greater than 0")
