@@ -24,24 +24,10 @@ from yaml import YAMLError
 
 from genlab import search
 from genlab.errors import GenlabError, PluginError, UsageError
-from genlab.options import core_configs, option
+from genlab.options import GROUPS, core_configs, option
 from genlab.plugins import used_plugins
 from genlab.spelling import suggest
 
-GROUPS = (
-    "model",
-    "schedule",
-    "denoiser",
-    "sampler",
-    "data",
-    "trainer",
-    "optimizer",
-    "likelihood",
-    "metric",
-    "callbacks",
-    "logger",
-    "experiment",
-)
 INSIDE = {
     "schedule": "model.schedule",
     "denoiser": "model.denoiser",

@@ -18,6 +18,20 @@ from genlab.errors import UsageError
 from genlab.plugins import used_plugins
 from genlab.spelling import suggest
 
+GROUPS = (
+    "model",
+    "schedule",
+    "denoiser",
+    "sampler",
+    "data",
+    "trainer",
+    "optimizer",
+    "likelihood",
+    "metric",
+    "callbacks",
+    "logger",
+    "experiment",
+)
 OWN, LOCAL = "genlab", "local"
 
 

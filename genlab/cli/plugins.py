@@ -134,8 +134,7 @@ def _named(names: list[str]) -> list[Plugin]:
 
 
 def _about(plugin: Plugin) -> dict[str, Any]:
-    from genlab.config import GROUPS
-    from genlab.options import options
+    from genlab.options import GROUPS, options
 
     added = [o for group in GROUPS for o in options(group) if o.tree.name == plugin.name]
     return {

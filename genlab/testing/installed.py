@@ -10,9 +10,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from genlab.components import build, check, is_component
-from genlab.config import GROUPS, compose
+from genlab.config import compose
 from genlab.contracts import Model, UnsupportedData
-from genlab.options import Option, options
+from genlab.options import GROUPS, Option, options
 from genlab.plugins import Plugin
 from genlab.testing.check import describe
 from genlab.testing.conformance import check_model
