@@ -1,17 +1,19 @@
 """How much memory does an epoch over a file take, and how long?
 
-    python benchmarks/memory.py [--rows 400000 4000000] [--columns 64] [--images 20000]
+    python benchmarks/memory.py [--rows N …] [--columns N] [--images N …] [--batches N]
 
 Writes parquet files of random numbers (float32: 4,000,000 rows of 64 columns are 1.0 GB) and of images into
 a temporary folder, which is removed afterwards. Each is read in a process of its own: opened, standardised,
-and one epoch of random batches gone through. What counts is the private memory of the process at its peak; pages
-of mapped files are a cache that the operating system takes back when memory is short.
+and up to 1,000 random batches of an epoch gone through, which touch every page of the file. What counts is
+the private memory of the process at its peak; pages of mapped files are a cache that the operating system
+takes back when memory is short.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import itertools
 import json
 import os
 import subprocess
@@ -31,13 +33,12 @@ SIDE = 64
 
 
 def write_numbers(path: Path, rows: int, columns: int) -> None:
+    """One block of random numbers over and over, written as they are."""
     stream = np.random.Generator(np.random.PCG64(0))
-    names = [f"x{d}" for d in range(columns)]
-    schema = pa.schema([(name, pa.float32()) for name in names])
-    with pq.ParquetWriter(path, schema, compression="none") as writer:
+    block = pa.table({f"x{d}": stream.random(BLOCK, dtype=np.float32) for d in range(columns)})
+    with pq.ParquetWriter(path, block.schema, compression="none", use_dictionary=False) as writer:
         for first in range(0, rows, BLOCK):
-            x = stream.normal(size=(columns, min(BLOCK, rows - first))).astype(np.float32)
-            writer.write_table(pa.table(list(x), schema=schema))
+            writer.write_table(block.slice(0, rows - first))
 
 
 def write_images(path: Path, rows: int) -> None:
@@ -74,8 +75,8 @@ class Peak(threading.Thread):
             time.sleep(0.01)
 
 
-def read(path: str, image: bool) -> dict[str, float]:
-    """One epoch of random batches, and what it took beyond what importing everything takes."""
+def read(path: str, image: bool, most: int) -> dict[str, float]:
+    """At most so many random batches of an epoch, and what they took."""
     import torch
 
     from genlab_hf import HuggingFaceData
@@ -89,7 +90,7 @@ def read(path: str, image: bool) -> dict[str, float]:
     data = HuggingFaceData(path, image="image" if image else None, batch_size=BATCH)
     opened = time.perf_counter()
     batches = 0
-    for batch in data.train_dataloader():
+    for batch in itertools.islice(data.train_dataloader(), most):
         assert data.spec.contains(batch.x[:1])
         batches += 1
     done = time.perf_counter()
@@ -104,11 +105,12 @@ def read(path: str, image: bool) -> dict[str, float]:
     }
 
 
-def measure(path: Path, image: bool) -> None:
+def measure(path: Path, image: bool, most: int) -> None:
     cache = os.environ | {"HF_DATASETS_CACHE": str(path.parent / "cache")}
     size = path.stat().st_size / 1e6
     for _ in range(2):  # the first converts the file, the second finds it converted
-        command = [sys.executable, __file__, "--read", str(path)] + ["--image"] * image
+        command = [sys.executable, __file__, "--read", str(path), "--batches", str(most)]
+        command += ["--image"] * image
         done = subprocess.run(command, env=cache, check=True, stdout=subprocess.PIPE, text=True)
         f = json.loads(done.stdout.splitlines()[-1])
         print(
@@ -123,22 +125,23 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, nargs="*", default=[400_000, 4_000_000])
     parser.add_argument("--columns", type=int, default=64)
-    parser.add_argument("--images", type=int, nargs="*", default=[8_000])
+    parser.add_argument("--images", type=int, nargs="*", default=[])
+    parser.add_argument("--batches", type=int, default=1000)
     parser.add_argument("--read", help=argparse.SUPPRESS)
     parser.add_argument("--image", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.read:
-        print(json.dumps(read(given.read, given.image)))
+        print(json.dumps(read(given.read, given.image, given.batches)))
         return
     with tempfile.TemporaryDirectory() as folder:
         for rows in given.rows:
             file = Path(folder) / f"numbers-{rows}.parquet"
             write_numbers(file, rows, given.columns)
-            measure(file, image=False)
+            measure(file, False, given.batches)
         for rows in given.images:
             file = Path(folder) / f"images-{rows}.parquet"
             write_images(file, rows)
-            measure(file, image=True)
+            measure(file, True, given.batches)
 
 
 if __name__ == "__main__":
