@@ -8,6 +8,7 @@ from typing import Any
 import datasets
 from datasets import Dataset, DatasetDict
 from datasets.exceptions import DatasetsError
+from pyarrow.dataset import ParquetFragmentScanOptions
 
 from genlab.contracts import DataError
 
@@ -18,6 +19,8 @@ KINDS = {
     ".json": "json",
     ".jsonl": "json",
 }
+# pyarrow would hold all of a file in memory while it is converted
+PIECEMEAL = ParquetFragmentScanOptions(pre_buffer=False)
 SAVED = ("dataset_dict.json", "state.json")  # what Dataset.save_to_disk leaves in its folder
 
 
@@ -46,7 +49,10 @@ def load(
             return _by_name(datasets.load_from_disk(str(local)))
         if local.is_file():
             kind, files = _kind(local), files or {"train": str(local)}
-            return _by_name(datasets.load_dataset(kind, data_files=files, cache_dir=cache))
+            options = {"fragment_scan_options": PIECEMEAL} if kind == "parquet" else {}
+            return _by_name(
+                datasets.load_dataset(kind, data_files=files, cache_dir=cache, **options)
+            )
         source = str(local) if local.is_dir() else path
         return _by_name(
             datasets.load_dataset(
