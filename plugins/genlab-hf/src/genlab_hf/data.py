@@ -14,7 +14,7 @@ from genlab_hf.loading import load
 from genlab_hf.numbers import Numbers
 from genlab_hf.pictures import Pictures
 from genlab_hf.rows import Rows
-from genlab_hf.splits import parts
+from genlab_hf.splits import BLOCK, parts
 
 
 class HuggingFaceData(DataModule):
@@ -62,7 +62,8 @@ class HuggingFaceData(DataModule):
         _refuse_mixture(image, {"columns": columns, "support": support, "levels": levels})
         if image is None and size is not None:
             raise UsageError(f"data.size={size} belongs to images: give data.image=COLUMN")
-        found = load(path, subset=subset, revision=revision, files=files, cache=cache)
+        chunk = BLOCK if image is None else None
+        found = load(path, subset=subset, revision=revision, files=files, cache=cache, chunk=chunk)
         self.parts = parts(found, {"train": train, "val": val, "test": test}, seed)
         self.content: Content = (
             Numbers(self.parts, columns, label, support, levels)

@@ -31,15 +31,19 @@ def load(
     revision: str | None = None,
     files: dict[str, str] | None = None,
     cache: str | None = None,
+    chunk: int | None = None,
 ) -> dict[str, Dataset]:
     """The splits by name, as ``datasets.load_dataset`` finds them.
 
     path: a file, a folder of files, a folder of ``Dataset.save_to_disk``, or a name on the hub. files:
     which files, or patterns, make which split. The files of all but a saved folder are converted once,
     into Arrow files in cache (the folder of ``datasets`` where None). No code of a data set is run.
+    chunk: rows of each piece of those files (1,000 where None). What is kept in memory of a piece, some
+    0.7 kB for each of its columns, is much where a row is short.
     Raises DataError in one line where there is nothing of this name, or it cannot be read.
     """
     local = Path(path).expanduser()
+    options: dict[str, Any] = {"cache_dir": cache, "writer_batch_size": chunk}
     if not local.exists() and _looks_like_a_path(path):
         raise DataError(
             f"data.path={path} does not exist: give a file, a folder or a name on the hub"
@@ -49,15 +53,11 @@ def load(
             return _by_name(datasets.load_from_disk(str(local)))
         if local.is_file():
             kind, files = _kind(local), files or {"train": str(local)}
-            options = {"fragment_scan_options": PIECEMEAL} if kind == "parquet" else {}
-            return _by_name(
-                datasets.load_dataset(kind, data_files=files, cache_dir=cache, **options)
-            )
+            options |= {"fragment_scan_options": PIECEMEAL} if kind == "parquet" else {}
+            return _by_name(datasets.load_dataset(kind, data_files=files, **options))
         source = str(local) if local.is_dir() else path
         return _by_name(
-            datasets.load_dataset(
-                source, subset, revision=revision, data_files=files, cache_dir=cache
-            )
+            datasets.load_dataset(source, subset, revision=revision, data_files=files, **options)
         )
     except ConnectionError as error:
         raise DataError(
