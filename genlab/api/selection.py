@@ -15,9 +15,10 @@ from typing import Any
 import yaml
 
 from genlab.api.plan import Plan
-from genlab.config import GROUPS, notation
+from genlab.config import notation
 from genlab.contracts import GenlabError, UsageError
 from genlab.launch import rank
+from genlab.options import GROUPS
 from genlab.runs import RunDirectory, write_text
 from genlab.training import NonFinite, Validation
 

@@ -7,6 +7,7 @@
 | ``source`` | what a source owes: a name, a shape, arrays of each split |
 | ``images``, ``omniglot``, ``silhouettes``, ``cifar``, ``tables``, ``toys``, ``heartbeat`` | the sources |
 | ``own``, ``folder`` | a person's own arrays and pictures |
+| ``pictures`` | one picture of a file as an array |
 | ``preprocess`` | ``Threshold``, ``Bernoulli``, ``AsIs``, ``Levels``, ``Standardise`` |
 | ``files``, ``readers`` | finding and verifying files; idx, packed .npz and text |
 | ``matlab`` | numeric arrays of a MATLAB 5 file |

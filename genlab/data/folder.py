@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from genlab.contracts import DataError, UsageError
+from genlab.data.pictures import pixels
 from genlab.data.source import SPLITS, Arrays, Source
 from genlab.randomness import key
 
@@ -18,7 +17,6 @@ SUFFIXES = frozenset(
 )
 NAMES = {"train": ("train",), "val": ("val", "valid"), "test": ("test",)}
 HELD_OUT = {"val": 0.1, "test": 0.1}  # of the pictures, where there is no folder of that name
-DEEP = ("I", "F")  # modes that begin so have more than 8 bits a channel
 
 
 class Picture(NamedTuple):
@@ -70,14 +68,8 @@ class ImageFolder(Source):
         pictures, x, bad = self._pictures[split], [], []
         for picture in pictures:
             try:
-                x.append(self._pixels(picture.path))
-            except (
-                UnidentifiedImageError,
-                Image.DecompressionBombError,
-                OSError,
-                SyntaxError,
-            ) as error:
-                reason = "no picture" if isinstance(error, UnidentifiedImageError) else error
+                x.append(pixels(picture.path, self.size, self.colour))
+            except DataError as reason:
                 bad.append(f"{picture.path.relative_to(self.path)} ({reason})")
         if bad:
             raise DataError(
@@ -86,25 +78,6 @@ class ImageFolder(Source):
             )
         label = np.array([picture.label for picture in pictures]) if self.classes else None
         return Arrays(np.stack(x), label)
-
-    def _pixels(self, path: Path) -> np.ndarray:
-        """(C, size, size) uint8"""
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            try:
-                with Image.open(path) as file:
-                    image = ImageOps.exif_transpose(file)
-            except Image.DecompressionBombWarning as warning:
-                raise OSError(str(warning)) from None
-        if image.mode.startswith(DEEP):
-            raise OSError(f"mode {image.mode}: convert it to 8 bits")
-        if image.has_transparency_data:
-            white = Image.new("RGBA", image.size, "white")
-            image = Image.alpha_composite(white, image.convert("RGBA"))
-        image = image.convert("RGB" if self.colour else "L")
-        square = ImageOps.fit(image, (self.size, self.size), Image.Resampling.BICUBIC)
-        pixels = np.asarray(square)
-        return pixels.transpose(2, 0, 1) if self.colour else pixels[None]
 
 
 def _splits(root: Path, recursive: bool, seed: int) -> dict[str, list[Picture]]:

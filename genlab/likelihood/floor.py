@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
 from genlab.contracts import DataModule
-from genlab.nn.independent import marginal_head
+from genlab.nn.independent import marginal_head, marginals
 
 ROWS = 4096
 
@@ -18,14 +20,15 @@ def independent_floor(data: DataModule, split: str) -> float:
     Gaussian per dimension on REAL data.
     """
     head = marginal_head(data.spec)
-    theta = head.marginal(_rows(data, "train"))
+    theta = marginals(data.spec, _rows(data, "train"))
     total = 0.0
-    for x in _rows(data, split).split(ROWS):
+    for x in _rows(data, split):
         nats = head.log_prob(x.to(theta.dtype), theta.expand(len(x), *theta.shape))
         total += nats.double().sum().item()
     return total / len(data.dataset(split))
 
 
-def _rows(data: DataModule, split: str) -> Tensor:
+def _rows(data: DataModule, split: str) -> Iterator[Tensor]:
     dataset = data.dataset(split)
-    return dataset[torch.arange(len(dataset))].x
+    for rows in torch.arange(len(dataset)).split(ROWS):
+        yield dataset[rows].x

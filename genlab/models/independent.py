@@ -26,7 +26,7 @@ from genlab.contracts import (
     Stage,
     UsageError,
 )
-from genlab.nn.independent import marginal_head
+from genlab.nn.independent import marginal_head, marginals
 
 
 class Independent(GenerativeModel, HasLikelihood, Completes):
@@ -44,7 +44,7 @@ class Independent(GenerativeModel, HasLikelihood, Completes):
         return (Stage("fit", self, self.loss, solve=self.solve),)
 
     def solve(self, batches: Iterable[Batch]) -> None:
-        self.theta.copy_(self.head.marginal(torch.cat([batch.x for batch in batches])))
+        self.theta.copy_(marginals(self.spec, (batch.x for batch in batches)))
 
     def loss(self, batch: Batch) -> Tensor:
         """Mean negative log-likelihood in nats."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -38,3 +39,38 @@ class Gaussian(Head):
 def marginal_head(spec: DataSpec) -> Head:
     """The family of the marginals: Bernoulli, categorical, or on REAL data one Gaussian each."""
     return Gaussian() if spec.support is Support.REAL else head_for(spec)
+
+
+def marginals(spec: DataSpec, batches: Iterable[Tensor]) -> Tensor:
+    """(*shape, params): θ of ``marginal_head(spec)`` for all rows of batches, each (B, *shape), together.
+
+    One batch at a time is looked at, so that the data may be larger than memory.
+    """
+    return _moments(batches) if spec.support is Support.REAL else _frequencies(spec, batches)
+
+
+def _moments(batches: Iterable[Tensor]) -> Tensor:
+    """As ``Gaussian.marginal``. Source: T. Chan, G. Golub, R. LeVeque, Updating formulae and a pairwise
+    algorithm for computing sample variances, Stanford STAN-CS-79-773, 1979."""
+    n, mean, squares = 0, torch.zeros(()), torch.zeros(())
+    for x in batches:
+        x, total = x.double(), n + len(x)
+        ahead = x.mean(0) - mean.to(x)
+        within = (x - x.mean(0)).square().sum(0)
+        squares = squares.to(x) + within + ahead.square() * (n * len(x) / total)
+        mean, n = mean.to(x) + ahead * (len(x) / total), total
+    return torch.stack([mean, (squares / n).log() / 2], -1)
+
+
+def _frequencies(spec: DataSpec, batches: Iterable[Tensor]) -> Tensor:
+    """As ``Bernoulli.marginal`` and ``Categorical.marginal``: half a count is added to each level."""
+    assert spec.levels is not None
+    n, counts = 0, torch.zeros(spec.size * spec.levels, dtype=torch.int64)
+    for x in batches:
+        level = (x.flatten(1) * (spec.levels - 1)).round().long()
+        cell = level + spec.levels * torch.arange(spec.size, device=x.device)
+        counts = counts.to(x.device) + cell.flatten().bincount(minlength=len(counts))
+        n += len(x)
+    p = (counts.double() + 0.5) / (n + 0.5 * spec.levels)
+    log_p = p.log().float().view(*spec.shape, spec.levels)
+    return log_p.diff(dim=-1) if spec.support is Support.BINARY else log_p

@@ -1,0 +1,38 @@
+"""What columns hold."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+import pyarrow as pa
+from datasets import Dataset
+
+from genlab.contracts import Support, UsageError
+from genlab.spelling import suggest
+
+
+class Content(ABC):
+    """What columns hold: the shape and support of a datum, and how rows become data."""
+
+    columns: list[str]
+    shape: tuple[int, ...]
+    support: Support
+    levels: int | None = None
+    log_scale: float = 0.0
+    variant: str
+
+    @abstractmethod
+    def read(self, table: pa.Table, rows: np.ndarray, split: str) -> np.ndarray:
+        """(B, *shape) float32 of B rows of the columns. rows: (B,), where they stand, for messages.
+
+        Raises DataError for what is no datum.
+        """
+
+
+def require_column(dataset: Dataset, option: str, name: str) -> None:
+    """Raise UsageError, with the nearest name, where the data set has no such column."""
+    if name not in dataset.column_names:
+        raise UsageError(
+            f"data.{option}={name}: there is no such column{suggest(name, dataset.column_names)}"
+        )
