@@ -6,7 +6,7 @@ TORCH_INDEX ?=
 PIP = $(VENV)/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: demo install test lint
+.PHONY: demo install test test-plugins lint
 
 # Trains MADE, diffusion, a deep belief network, moment matching and DRAW on the digits inside the package, scores
 # them, writes the gallery.
@@ -28,6 +28,23 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 test: install
 	$(VENV)/bin/python -m pytest $(ARGS)
+
+# The packages under plugins/, in an environment that sees that of the core and adds to it.
+PLUGINS = $(wildcard plugins/*)
+PLUGIN_VENV = $(VENV)-plugins
+
+$(PLUGIN_VENV)/.installed: $(VENV)/.installed $(PLUGINS:=/pyproject.toml)
+	$(VENV)/bin/python -m venv --without-pip --clear $(PLUGIN_VENV)
+	$(VENV)/bin/python -c "import sysconfig; print(f'import site; site.addsitedir({sysconfig.get_path(\"purelib\")!r})')" \
+		> $$($(PLUGIN_VENV)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/core.pth
+	PIP_PYTHON=$(PLUGIN_VENV)/bin/python $(PIP) --no-build-isolation $(addprefix -e ./,$(PLUGINS))
+	touch $@
+
+test-plugins: $(PLUGIN_VENV)/.installed
+	$(VENV)/bin/ruff check plugins
+	$(VENV)/bin/ruff format --check plugins
+	set -e; for each in $(PLUGINS); do \
+		$(PLUGIN_VENV)/bin/python -m pytest -c $$each/pyproject.toml $$each/tests $(ARGS); done
 
 lint: install
 	$(VENV)/bin/ruff check .
