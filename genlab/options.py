@@ -114,6 +114,11 @@ def options(group: str) -> tuple[Option, ...]:
     return tuple(sorted(found, key=lambda o: (o.name, o.tree.name != OWN)))
 
 
+def added_by(tree: str) -> list[Option]:
+    """Every option of the tree of this name; none where it is not used."""
+    return [o for group in GROUPS for o in options(group) if o.tree.name == tree]
+
+
 def option(group: str, word: str) -> Option:
     """The one that a word names, ``made`` or ``acme/made``. Raises UsageError for none and for several."""
     among = options(group)

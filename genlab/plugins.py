@@ -119,7 +119,7 @@ def _incompatible(distribution: Distribution | None) -> str:
 def _chosen(found: Sequence[Plugin]) -> Iterator[Plugin]:
     """With what the environment says of each."""
     only, never = _names(ONLY), _names(EXCEPT)
-    _require_installed(only, found)
+    require_installed(only, found, f"{ONLY}: ")
     for plugin in found:
         names, disabled = {plugin.name, plugin.distribution}, ""
         if names & never or "*" in never:
@@ -133,11 +133,12 @@ def _names(variable: str) -> set[str]:
     return {name.strip() for name in os.environ.get(variable, "").split(",")} - {""}
 
 
-def _require_installed(names: Collection[str], found: Sequence[Plugin]) -> None:
+def require_installed(names: Collection[str], found: Sequence[Plugin], asker: str = "") -> None:
+    """Raise UsageError for a name that is no plugin's and no distribution's. asker: who named it."""
     known = sorted({p.name for p in found} | {p.distribution for p in found})
     for name in names:
         if name not in known:
-            raise UsageError(f"{ONLY}: no plugin {name!r} is installed{suggest(name, known)}")
+            raise UsageError(f"{asker}no plugin {name!r} is installed{suggest(name, known)}")
 
 
 def _without_twins(found: Sequence[Plugin]) -> Iterator[Plugin]:

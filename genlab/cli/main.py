@@ -106,7 +106,9 @@ def build_parser() -> argparse.ArgumentParser:
 def _allow(args: argparse.Namespace) -> None:
     """What may be used. It is left in the environment, where other processes of a run find it."""
     if args.no_plugins:
-        os.environ["GENLAB_DISABLE_PLUGINS"] = "*"
+        from genlab.plugins import EXCEPT
+
+        os.environ[EXCEPT] = "*"
     if args.allow_target:
         from genlab.components import allow_targets
 

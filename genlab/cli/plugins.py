@@ -122,27 +122,21 @@ def check(names: list[str], as_json: bool) -> int:
 
 def _named(names: list[str]) -> list[Plugin]:
     """These plugins, all where none is named."""
-    from genlab.errors import UsageError
-    from genlab.plugins import plugins
-    from genlab.spelling import suggest
+    from genlab.plugins import plugins, require_installed
 
-    known = {name for p in plugins() for name in (p.name, p.distribution)}
-    for name in names:
-        if name not in known:
-            raise UsageError(f"no plugin {name!r} is installed{suggest(name, sorted(known))}")
+    require_installed(names, plugins())
     return [p for p in plugins() if not names or {p.name, p.distribution} & set(names)]
 
 
 def _about(plugin: Plugin) -> dict[str, Any]:
-    from genlab.options import GROUPS, options
+    from genlab.options import added_by
 
-    added = [o for group in GROUPS for o in options(group) if o.tree.name == plugin.name]
     return {
         "name": plugin.name,
         "distribution": plugin.distribution,
         "version": plugin.version,
         "status": plugin.status,
-        "adds": [f"{o.group}={o.word}" for o in added if plugin.used],
+        "adds": [f"{o.group}={o.word}" for o in added_by(plugin.name) if plugin.used],
     }
 
 

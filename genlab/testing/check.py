@@ -90,6 +90,13 @@ def expect(promise: bool | torch.Tensor, fault: str) -> None:
         raise Fault(fault)
 
 
+def same(a: torch.Tensor, b: torch.Tensor) -> bool:
+    """Bit by bit, where NaN equals NaN."""
+    return torch.equal(a, b) or (
+        a.shape == b.shape and bool(((a == b) | (a.isnan() & b.isnan())).all())
+    )
+
+
 def describe(error: Exception) -> str:
     """Type, text and place of an error that nobody expected."""
     frames = traceback.extract_tb(error.__traceback__)

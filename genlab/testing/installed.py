@@ -12,7 +12,7 @@ from typing import Any
 from genlab.components import build, check, is_component
 from genlab.config import compose
 from genlab.contracts import Model, UnsupportedData
-from genlab.options import GROUPS, Option, options
+from genlab.options import Option, added_by
 from genlab.plugins import Plugin
 from genlab.testing.check import describe
 from genlab.testing.conformance import check_model
@@ -27,14 +27,9 @@ STEPS, PATIENCE = 4, 600.0  # of each stage; seconds
 OWN_WORDS = {"model": 1, "data": 0, "trainer": 0, "optimizer": 0, "likelihood": 1, "logger": 0}
 
 
-def added_by(plugin: Plugin) -> list[Option]:
-    """Every option of a plugin that is used."""
-    return [o for group in GROUPS for o in options(group) if o.tree.name == plugin.name]
-
-
 def reports(plugin: Plugin) -> Iterator[tuple[Option, Report]]:
     """Of each option: its component by the check of its kind, or whether its words can be read."""
-    for option in added_by(plugin):
+    for option in added_by(plugin.name):
         yield option, _report(option)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -15,14 +16,11 @@ from genlab.contracts import (
     Likelihood,
     LogLikelihood,
     Measure,
-    Support,
-    UsageError,
 )
 from genlab.testing.ambient import fingerprint
-from genlab.testing.check import Check, Skip, check, describe, expect
-from genlab.testing.reference import TABLES, Table
-from genlab.testing.report import Report, Result, Status
-from genlab.testing.spaces import SMALL, Discrete
+from genlab.testing.check import Check, Skip, check, expect
+from genlab.testing.reference import TABLES, Table, tried_on
+from genlab.testing.report import Report
 from genlab.testing.training import SkewedData
 
 BUILT = "estimator_can_be_built_and_prepared"
@@ -35,7 +33,7 @@ class Estimated:
 
     enumerable = True
 
-    def __init__(self, build: Build, model: Table, seed: int) -> None:
+    def __init__(self, build: Build, seed: int, model: Table) -> None:
         self.build, self.model, self.seed = build, model, seed
         self.title = type(model).__name__
         self.thing = self.fresh()
@@ -70,19 +68,8 @@ def check_likelihood(
     tables: the models to try. An estimator that needs more of a model is given one that has it and is a
     ``Table``, whose log p(x) is known.
     """
-    space = Discrete(SMALL[Support.BINARY][0])
-    results, name = [], getattr(build, "__name__", type(build).__name__)
-    for table in tables:
-        try:
-            subject = Estimated(build, table(space), seed)
-        except UsageError as refusal:
-            results.append(Result(BUILT, table.__name__, Status.SKIPPED, 0.0, str(refusal)))
-        except Exception as error:
-            results.append(Result(BUILT, table.__name__, Status.FAILED, 0.0, describe(error)))
-        else:
-            name = type(subject.thing).__name__
-            results.append(Result(BUILT, subject.title, Status.PASSED, 0.0))
-            results += [each.run(subject) for each in LIKELIHOOD_CHECKS]
+    name = getattr(build, "__name__", type(build).__name__)
+    results = tried_on(tables, partial(Estimated, build, seed), BUILT, LIKELIHOOD_CHECKS)
     return Report(name, tuple(results))
 
 

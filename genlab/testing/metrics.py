@@ -5,20 +5,20 @@ from __future__ import annotations
 import copy
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from genlab import randomness
-from genlab.contracts import Batch, Support, UsageError
+from genlab.contracts import Batch, UsageError
 from genlab.metrics import DatumMetric, SampleMetric
 from genlab.testing.ambient import fingerprint
 from genlab.testing.check import Check, check, describe, expect
-from genlab.testing.reference import TABLES, Table
+from genlab.testing.reference import TABLES, Table, tried_on
 from genlab.testing.report import Report, Result, Status
-from genlab.testing.spaces import SMALL, Discrete
 from genlab.testing.training import SkewedData
 
 BUILT = "metric_can_be_built"
@@ -54,7 +54,7 @@ class Asked:
 
     enumerable = True
 
-    def __init__(self, build: Callable[..., Any], model: Table, seed: int) -> None:
+    def __init__(self, build: Callable[..., Any], seed: int, model: Table) -> None:
         self.model, self.seed, self.title = model, seed, type(model).__name__
         self.thing = build(model)
         self.data = SkewedData(model.space, seed)
@@ -75,25 +75,12 @@ def check_metric(build: Callable[..., Metric], *, seed: int = 0) -> Report:
         if not isinstance(subject.thing, SampleMetric):
             raise TypeError("it is no SampleMetric")
     except TypeError:
-        return _check_answers(build, seed)
+        asked = partial(Asked, build, seed)
+        return Report(_name(build), tuple(tried_on(TABLES, asked, BUILT, METRIC_CHECKS)))
     except Exception as error:
         return Report(_name(build), (Result(BUILT, "", Status.FAILED, 0.0, describe(error)),))
     results = [each.run(subject) for each in METRIC_CHECKS if each.applies(subject)]
     return Report(type(subject.thing).__name__, tuple(results))
-
-
-def _check_answers(build: Callable[..., Metric], seed: int) -> Report:
-    space, results = Discrete(SMALL[Support.BINARY][0]), []
-    for table in TABLES:
-        try:
-            subject = Asked(build, table(space), seed)
-        except UsageError as refusal:
-            results.append(Result(BUILT, table.__name__, Status.SKIPPED, 0.0, str(refusal)))
-        except Exception as error:
-            results.append(Result(BUILT, table.__name__, Status.FAILED, 0.0, describe(error)))
-        else:
-            results += [each.run(subject) for each in METRIC_CHECKS if each.applies(subject)]
-    return Report(_name(build), tuple(results))
 
 
 def _name(build: Callable[..., Metric]) -> str:
@@ -106,8 +93,7 @@ def _name(build: Callable[..., Metric]) -> str:
 )
 def numbers_have_names(s: Compared) -> None:
     found = s.of(s.like)
-    missing = [name for name in s.thing.shown if name not in found]
-    expect(not missing, f"{', '.join(missing)} is shown and not computed")
+    _expect_shown(s.thing, found)
     for name, value in found.items():
         finite = value is None or (isinstance(value, int | float) and math.isfinite(value))
         expect(finite, f"{name} is {value!r}")
@@ -165,8 +151,7 @@ def too_few_are_refused(s: Compared) -> None:
 )
 def numbers_are_of_each_datum(s: Asked) -> None:
     together = s.of(s.batch)
-    missing = [name for name in s.thing.shown if name not in together]
-    expect(not missing, f"{', '.join(missing)} is shown and not computed")
+    _expect_shown(s.thing, together)
     for name, values in together.items():
         expect(values.shape == (ROWS,), f"{name} has the shape {tuple(values.shape)}")
     alone = s.of(s.data.dataset("val")[torch.arange(1)])
@@ -193,6 +178,11 @@ def settings_are_json(s: Compared | Asked) -> None:
 def it_has_a_name(s: Compared | Asked) -> None:
     name = getattr(s.thing, "name", None)
     expect(str(name).isidentifier(), f"it is {name!r}")
+
+
+def _expect_shown(metric: Metric, found: Collection[str]) -> None:
+    missing = [name for name in metric.shown if name not in found]
+    expect(not missing, f"{', '.join(missing)} is shown and not computed")
 
 
 METRIC_CHECKS = tuple(value for value in list(vars().values()) if isinstance(value, Check))

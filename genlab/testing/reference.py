@@ -5,6 +5,8 @@ Both have the skewed distribution of a small space, exactly.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
+
 import torch
 from torch import Generator, Tensor
 
@@ -18,8 +20,12 @@ from genlab.contracts import (
     HasLikelihood,
     LogLikelihood,
     Measure,
+    Support,
+    UsageError,
 )
-from genlab.testing.spaces import Discrete
+from genlab.testing.check import Check, Tested, describe
+from genlab.testing.report import Result, Status
+from genlab.testing.spaces import SMALL, Discrete
 
 NOISE = 0.5  # standard deviation of the log-weights
 
@@ -74,3 +80,27 @@ class WeightedTable(Table, HasImportanceWeights):
 
 
 TABLES = (ExactTable, WeightedTable, Table)
+
+
+def tried_on(
+    tables: Sequence[type[Table]],
+    subject: Callable[[Table], Tested],
+    built: str,
+    checks: Iterable[Check],
+) -> list[Result]:
+    """Every check on what ``subject`` makes of each table; what it refuses with a UsageError is skipped.
+
+    built: what the making is called in the report.
+    """
+    space, results = Discrete(SMALL[Support.BINARY][0]), []
+    for table in tables:
+        try:
+            tested = subject(table(space))
+        except UsageError as refusal:
+            results.append(Result(built, table.__name__, Status.SKIPPED, 0.0, str(refusal)))
+        except Exception as error:
+            results.append(Result(built, table.__name__, Status.FAILED, 0.0, describe(error)))
+        else:
+            results.append(Result(built, tested.title, Status.PASSED, 0.0))
+            results += [check.run(tested) for check in checks if check.applies(tested)]
+    return results

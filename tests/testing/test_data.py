@@ -10,6 +10,7 @@ from genlab.contracts import Batch, DataModule, DataSpec, Support
 from genlab.data import digits, heartbeat, toy2d
 from genlab.testing import check_data
 from genlab.testing.data import BUILT, DATA_CHECKS
+from genlab.testing.training import Rows
 
 FAULTS: list[tuple[type[DataModule], str]] = []
 
@@ -20,17 +21,6 @@ def caught_by(check: str):
         return data
 
     return register
-
-
-class Rows:
-    def __init__(self, x: Tensor, label: Tensor | None) -> None:
-        self.x, self.label = x, label
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    def __getitem__(self, rows: Tensor) -> Batch:
-        return Batch(self.x[rows], None if self.label is None else self.label[rows], rows)
 
 
 class Honest(DataModule):

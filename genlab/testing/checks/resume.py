@@ -17,7 +17,7 @@ from torch import Tensor
 from genlab.contracts import Model, Stage
 from genlab.runs import create
 from genlab.testing.ambient import ambient
-from genlab.testing.check import check, expect
+from genlab.testing.check import check, expect, same
 from genlab.testing.subject import Subject
 from genlab.testing.training import SkewedData, quick_adam, quiet
 from genlab.training import TrainerSettings, fit
@@ -38,7 +38,7 @@ def resumed_training_is_bit_identical(s: Subject) -> None:
     with TemporaryDirectory() as folder:
         undisturbed = _trained(s, Path(folder) / "undisturbed", ())
         resumed = _trained(s, Path(folder) / "resumed", _names(s.model))
-    differing = [name for name, value in undisturbed.items() if not _same(value, resumed[name])]
+    differing = [name for name, value in undisturbed.items() if not same(value, resumed[name])]
     expect(not differing, f"different: {', '.join(differing[:5])}")
 
 
@@ -89,8 +89,3 @@ class _Stop(Callback):
     def on_train_batch_end(self, trainer: Any, module: Any, *_: Any) -> None:
         if module.stage.name == self.stage and trainer.global_step >= STOP:
             raise _Stopped
-
-
-def _same(a: Tensor, b: Tensor) -> bool:
-    """Bit by bit, where NaN equals NaN."""
-    return a.shape == b.shape and bool(((a == b) | (a.isnan() & b.isnan())).all())

@@ -16,7 +16,7 @@ from genlab.contracts import (
     HasLikelihood,
     Model,
 )
-from genlab.testing.check import check, expect
+from genlab.testing.check import check, expect, same
 from genlab.testing.subject import Subject
 
 
@@ -24,7 +24,7 @@ from genlab.testing.subject import Subject
     "a model saved with torch.save, loaded with weights_only=True into a fresh one must be the same bit by"
     " bit: something that matters is neither a parameter nor a persistent buffer"
 )
-def saved_and_loaded_model_is_the_same(s: Subject) -> None:
+def saved_and_loaded_model_is_thesame(s: Subject) -> None:
     file = io.BytesIO()
     torch.save({"model": s.model.state_dict(), "ranks": s.model.rank_state()}, file)
     file.seek(0)
@@ -33,7 +33,7 @@ def saved_and_loaded_model_is_the_same(s: Subject) -> None:
     fresh.load_state_dict(saved["model"])
     fresh.load_rank_state(saved["ranks"])
     for name, value in s.model.state_dict().items():
-        expect(_same(value, fresh.state_dict()[name]), f"{name} differs")
+        expect(same(value, fresh.state_dict()[name]), f"{name} differs")
     _expect_same_numbers(s, s.model, fresh)
 
 
@@ -66,10 +66,10 @@ def evaluation_changes_nothing(s: Subject) -> None:
 def _expect_same_numbers(s: Subject, a: Model, b: Model) -> None:
     if isinstance(a, GenerativeModel) and isinstance(b, GenerativeModel):
         x, y = (m.sample(32, generator=s.generator("state")) for m in (a, b))
-        expect(_same(x, y), "samples differ")
+        expect(same(x, y), "samples differ")
     p, q = (_scores(m, s.distinct(16).clone(), s.generator("state")) for m in (a, b))
     for name in p:
-        expect(_same(p[name], q[name]), f"{name} differs")
+        expect(same(p[name], q[name]), f"{name} differs")
 
 
 def _scores(model: object, x: Tensor, generator: Generator) -> dict[str, Tensor]:
@@ -92,12 +92,5 @@ def _state(model: torch.nn.Module) -> dict[str, Tensor]:
 
 
 def _expect_state(model: torch.nn.Module, before: dict[str, Tensor]) -> None:
-    changed = [name for name, value in _state(model).items() if not _same(value, before[name])]
+    changed = [name for name, value in _state(model).items() if not same(value, before[name])]
     expect(not changed, f"changed: {', '.join(changed)}")
-
-
-def _same(a: Tensor, b: Tensor) -> bool:
-    """Bit by bit, where NaN equals NaN."""
-    return torch.equal(a, b) or (
-        a.shape == b.shape and bool(((a == b) | (a.isnan() & b.isnan())).all())
-    )
