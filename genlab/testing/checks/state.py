@@ -24,7 +24,7 @@ from genlab.testing.subject import Subject
     "a model saved with torch.save, loaded with weights_only=True into a fresh one must be the same bit by"
     " bit: something that matters is neither a parameter nor a persistent buffer"
 )
-def saved_and_loaded_model_is_thesame(s: Subject) -> None:
+def saved_and_loaded_model_is_the_same(s: Subject) -> None:
     file = io.BytesIO()
     torch.save({"model": s.model.state_dict(), "ranks": s.model.rank_state()}, file)
     file.seek(0)
