@@ -43,6 +43,7 @@ $(PLUGIN_VENV)/.installed: $(VENV)/.installed $(PLUGINS:=/pyproject.toml)
 test-plugins: $(PLUGIN_VENV)/.installed
 	$(VENV)/bin/ruff check plugins
 	$(VENV)/bin/ruff format --check plugins
+	$(VENV)/bin/pyright --pythonpath $(PLUGIN_VENV)/bin/python plugins/*/src
 	set -e; for each in $(PLUGINS); do \
 		$(PLUGIN_VENV)/bin/python -m pytest -c $$each/pyproject.toml $$each/tests $(ARGS); done
 
