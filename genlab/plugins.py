@@ -141,6 +141,12 @@ def require_installed(names: Collection[str], found: Sequence[Plugin], asker: st
             raise UsageError(f"{asker}no plugin {name!r} is installed{suggest(name, known)}")
 
 
+def named(names: Collection[str]) -> list[Plugin]:
+    """The plugins of these names, or of distributions of these names; all where there are none."""
+    require_installed(names, plugins())
+    return [p for p in plugins() if not names or {p.name, p.distribution} & set(names)]
+
+
 def _without_twins(found: Sequence[Plugin]) -> Iterator[Plugin]:
     """Those that share a name cannot be told apart: none of them is used."""
     enabled = [plugin for plugin in found if not plugin.disabled]

@@ -42,7 +42,9 @@ def run(args: argparse.Namespace) -> int:
 def show(names: list[str], as_json: bool) -> int:
     import json
 
-    found = [_about(plugin) for plugin in _named(names)]
+    from genlab.plugins import named
+
+    found = [_about(plugin) for plugin in named(names)]
     if as_json:
         print(json.dumps(found, indent=2))
     elif not found:
@@ -59,9 +61,10 @@ def doctor(names: list[str], as_json: bool) -> int:
     import json
 
     from genlab.lightning_entry_points import broken_entry_points
+    from genlab.plugins import named
     from genlab.probe import probe
 
-    found = {plugin: probe(plugin) for plugin in _named(names) if not plugin.disabled}
+    found = {plugin: probe(plugin) for plugin in named(names) if not plugin.disabled}
     others = broken_entry_points()
     if as_json:
         about = [_about(plugin) | vars(finding) for plugin, finding in found.items()]
@@ -93,17 +96,16 @@ def check(names: list[str], as_json: bool) -> int:
     import json
     from dataclasses import asdict
 
-    from genlab.errors import PluginError, UsageError
+    from genlab.errors import UsageError
+    from genlab.plugins import named
     from genlab.testing.installed import reports
     from genlab.testing.report import Status
 
     if not names:
         raise UsageError("name a plugin to check; genlab plugins list shows them")
     found = []
-    for plugin in _named(names):
-        if not plugin.used:
-            raise PluginError(f"plugin {plugin.name} is not used: {plugin.status}")
-        for _, report in reports(plugin):
+    for plugin in named(names):
+        for report in reports(plugin):
             found.append(report)
             if not as_json:
                 print(f"{report.model}\n{report}\n", flush=True)
@@ -118,14 +120,6 @@ def check(names: list[str], as_json: bool) -> int:
     else:
         print(f"{ran} checks ran, {failed} failed, {skipped} were skipped")
     return 0 if found and all(r.passed for r in found) else 3
-
-
-def _named(names: list[str]) -> list[Plugin]:
-    """These plugins, all where none is named."""
-    from genlab.plugins import plugins, require_installed
-
-    require_installed(names, plugins())
-    return [p for p in plugins() if not names or {p.name, p.distribution} & set(names)]
 
 
 def _about(plugin: Plugin) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 from genlab.components import build, check, is_component
 from genlab.config import compose
 from genlab.contracts import Model, UnsupportedData
+from genlab.errors import PluginError
 from genlab.options import Option, added_by
 from genlab.plugins import Plugin
 from genlab.testing.check import describe
@@ -19,25 +20,34 @@ from genlab.testing.conformance import check_model
 from genlab.testing.data import check_data
 from genlab.testing.likelihoods import check_likelihood
 from genlab.testing.metrics import check_metric
+from genlab.testing.parametrize import NAMES
 from genlab.testing.report import Report, Result, Status
 
 DATA = ("digits_binary", "digits", "toy2d")  # that models are tried on with two processes
+READABLE, TOGETHER = "words_can_be_read", "it_trains_on_two_processes"
 STEPS, PATIENCE = 4, 600.0  # of each stage; seconds
 # Parts of a configuration that are components, and how many arguments each is given besides its own keys.
 OWN_WORDS = {"model": 1, "data": 0, "trainer": 0, "optimizer": 0, "likelihood": 1, "logger": 0}
 
 
-def reports(plugin: Plugin) -> Iterator[tuple[Option, Report]]:
-    """Of each option: its component by the check of its kind, or whether its words can be read."""
-    for option in added_by(plugin.name):
-        yield option, _report(option)
+def reports(plugin: Plugin) -> Iterator[Report]:
+    """Of each option of a plugin that is used; raises PluginError for one that is not."""
+    return map(report, options_of(plugin))
 
 
-def _report(option: Option) -> Report:
+def options_of(plugin: Plugin) -> Sequence[Option]:
+    """Everything that it adds. Raises PluginError where it is not used."""
+    if not plugin.used:
+        raise PluginError(f"plugin {plugin.name} is not used: {plugin.status}")
+    return added_by(plugin.name)
+
+
+def report(option: Option) -> Report:
+    """Whether its words can be read, and its component by the checks of its kind."""
     word, start = f"{option.group}={option.qualified}", time.perf_counter()
 
     def read(status: Status, message: str = "") -> Result:
-        return Result("words_can_be_read", "", status, time.perf_counter() - start, message)
+        return Result(READABLE, "", status, time.perf_counter() - start, message)
 
     try:
         config = compose([word]).resolved
@@ -80,17 +90,31 @@ KINDS: dict[str, Callable[[Option, Any], Sequence[Result]]] = {
 }
 
 
+SUITES = {
+    "model": check_model,
+    "data": check_data,
+    "likelihood": check_likelihood,
+    "metric": check_metric,
+}
+
+
+def checks_of(option: Option) -> list[str]:
+    """The names of all checks that its report may have."""
+    suite = NAMES[SUITES[option.group]] if option.group in SUITES else []
+    return [READABLE, *suite, *([TOGETHER] if option.group == "model" else [])]
+
+
 def two_processes(option: Option, made: Callable[..., Model]) -> Result:
     """Whether a run with two processes trains and scores."""
-    name, start = "it_trains_on_two_processes", time.perf_counter()
+    start = time.perf_counter()
     for data in DATA:
         try:
             model = made(build(compose([f"data={data}"]).resolved["data"], where="data").spec)
         except UnsupportedData:
             continue
         status, message = _trained(option, data, model)
-        return Result(name, data, status, time.perf_counter() - start, message)
-    return Result(name, "", Status.SKIPPED, 0.0, f"it takes none of {', '.join(DATA)}")
+        return Result(TOGETHER, data, status, time.perf_counter() - start, message)
+    return Result(TOGETHER, "", Status.SKIPPED, 0.0, f"it takes none of {', '.join(DATA)}")
 
 
 def _trained(option: Option, data: str, model: Model) -> tuple[Status, str]:

@@ -51,15 +51,15 @@ def parametrize_checks(
         raise ValueError(f"expected_failures: {check.__name__} has no check {', '.join(unknown)}")
     report = cache(lambda: check(build, **options))
     tests = [
-        pytest.param(_Test(name, report, declared.get(name)), id=name) for name in NAMES[check]
+        pytest.param(Outcome(name, report, declared.get(name)), id=name) for name in NAMES[check]
     ]
     return pytest.mark.parametrize("conformance", tests)
 
 
-class _Test:
-    """What became of one check. known: why it is expected to fail."""
+class Outcome:
+    """Calling it is a test: what became of one check. known: why it is expected to fail."""
 
-    def __init__(self, name: str, report: Callable[[], Report], known: str | None) -> None:
+    def __init__(self, name: str, report: Callable[[], Report], known: str | None = None) -> None:
         self.name, self.report, self.known = name, report, known
 
     def __call__(self) -> None:
