@@ -14,7 +14,7 @@ from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
 
 from genlab.contracts.data import Batch, DataSpec, Support
-from genlab.errors import UnsupportedData
+from genlab.errors import UnsupportedData, UsageError
 
 
 @dataclass(frozen=True)
@@ -232,4 +232,12 @@ class GenerativeModel(Model):
 
     @abstractmethod
     def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:
-        """(n, *spec.shape) inside spec.support, by the sampler that the model's likelihood describes."""
+        """(n, *spec.shape) inside spec.support, by the sampler that the model's likelihood describes.
+
+        label: (n,) int64. Raises UsageError for one where the model is not conditioned on labels.
+        """
+
+    def refuse_label(self, label: Tensor | None) -> None:
+        """Raise UsageError for a label: for models that are not conditioned on any."""
+        if label is not None:
+            raise UsageError(f"{type(self).__name__} is not conditioned on labels: leave label out")

@@ -127,7 +127,7 @@ class ChowLiu(GenerativeModel, HasLikelihood, Completes, HasFigures):
         self, x: Tensor, *, label: Tensor | None = None, generator: Generator
     ) -> LogLikelihood:
         """The exact log-probability of x, a mass."""
-        _refuse_label(label)
+        self.refuse_label(label)
         return LogLikelihood(self.log_prob(x), self.guarantee, Measure.MASS, method="tree")
 
     def _log_p(self) -> Tensor:
@@ -138,7 +138,7 @@ class ChowLiu(GenerativeModel, HasLikelihood, Completes, HasFigures):
 
     def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:
         """Exact draws: parents before their children."""
-        _refuse_label(label)
+        self.refuse_label(label)
         belief = torch.zeros(1, self.size, self.levels, device=self.logits.device)
         return self._draw(belief.expand(n, -1, -1), generator)
 
@@ -149,7 +149,7 @@ class ChowLiu(GenerativeModel, HasLikelihood, Completes, HasFigures):
 
         Judea Pearl: Reverend Bayes on inference engines. AAAI 1982.
         """
-        _refuse_label(label)
+        self.refuse_label(label)
         if not isinstance(evidence, Observed):
             raise UsageError(f"ChowLiu completes Observed evidence, not {type(evidence).__name__}")
         belief = self._beliefs(self._level(evidence.x), evidence.mask.flatten(1))
@@ -235,8 +235,3 @@ def maximum_spanning_tree(weight: Tensor) -> tuple[Tensor, Tensor]:
         outside[newest] = False
         order.append(newest)
     return parent, torch.tensor(order)
-
-
-def _refuse_label(label: Tensor | None) -> None:
-    if label is not None:
-        raise UsageError("ChowLiu is not conditioned on labels: leave label out")

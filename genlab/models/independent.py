@@ -61,14 +61,14 @@ class Independent(GenerativeModel, HasLikelihood, Completes):
         self, x: Tensor, *, label: Tensor | None = None, generator: Generator
     ) -> LogLikelihood:
         """Exact: a mass on BINARY and LEVELS data, a density on REAL."""
-        _refuse_label(label)
+        self.refuse_label(label)
         measure = Measure.of(self.spec)
         return LogLikelihood(
             self.log_prob(x), self.guarantee, measure, method="independent entries"
         )
 
     def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:
-        _refuse_label(label)
+        self.refuse_label(label)
         return self.head.sample(self._theta(n), generator)
 
     def complete(
@@ -85,8 +85,3 @@ class Independent(GenerativeModel, HasLikelihood, Completes):
     def _theta(self, n: int) -> Tensor:
         """(n, *shape, params)"""
         return self.theta.expand(n, *self.theta.shape)
-
-
-def _refuse_label(label: Tensor | None) -> None:
-    if label is not None:
-        raise UsageError("Independent is not conditioned on labels: leave label out")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 import genlab
+from genlab.api.plan import Plan
 from genlab.contracts import UsageError
 
 QUICK = ["stages.fit.max_epochs=2", "model.hidden=[20]", "gallery=false"]
@@ -97,3 +99,9 @@ def test_value_that_is_not_finite_leaves_no_mean():
     summary = Scored(np.array([-1.0, np.nan, -2.0]), {}, result).summary()
     assert summary["mean"] is None
     assert "row 1" in summary["reason"]
+
+
+def test_data_named_as_on_a_hub_name_a_run():
+    plan = Plan(["model=made", "data=digits_binary"])
+    plan.data.spec = replace(plan.data.spec, name="owner/digits")
+    assert plan.name == "made-owner-digits"

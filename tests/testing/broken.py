@@ -551,7 +551,7 @@ class FiguresInFolders(Factorised):
         yield Figure("data/first", "Data.", Images(batch.x[None]))
 
 
-@caught_by("labels_mean_nothing_without_classes")
+@caught_by("labels_are_refused_or_used")
 class BelievesLabels(Mixture):
     """Says that a label was given where there are no classes."""
 

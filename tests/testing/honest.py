@@ -75,11 +75,13 @@ class Factorised(GenerativeModel, HasLikelihood, Completes, HasFigures):
         return {"nll": -self.log_prob(batch.x)}
 
     def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:
+        self.refuse_label(label)
         return self.head.sample(self.theta.expand(n, *self.theta.shape), generator)
 
     def log_likelihood(
         self, x: Tensor, *, label: Tensor | None = None, generator: Generator
     ) -> LogLikelihood:
+        self.refuse_label(label)
         return mass(self.log_prob(x))
 
     def complete(
@@ -156,6 +158,7 @@ class Mixture(GenerativeModel, HasLikelihood, Completes):
     def log_likelihood(
         self, x: Tensor, *, label: Tensor | None = None, generator: Generator
     ) -> LogLikelihood:
+        self.refuse_label(label)
         return mass(self.each(x).logsumexp(1))
 
     def complete(
@@ -199,9 +202,11 @@ class Latent(GenerativeModel, HasLikelihood, HasImportanceWeights, HasEncoder):
     def log_likelihood(
         self, x: Tensor, *, label: Tensor | None = None, generator: Generator
     ) -> LogLikelihood:
+        self.refuse_label(label)
         return mass(self.log_weights(x, 1, generator=generator)[0], Guarantee.LOWER_BOUND)
 
     def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:
+        self.refuse_label(label)
         p = self.decode(torch.randn(n, self.codes, generator=generator))
         return torch.bernoulli(p, generator=generator)
 
@@ -235,6 +240,7 @@ class PriorWeighted(GenerativeModel, HasImportanceWeights):
         return self.joint(x, torch.rand(k, 1, generator=generator))
 
     def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:
+        self.refuse_label(label)
         p = self.network(2 * torch.rand(n, 1, generator=generator) - 1).sigmoid()
         return torch.bernoulli(p, generator=generator).unflatten(1, self.spec.shape)
 
@@ -287,9 +293,11 @@ class Gaussian(GenerativeModel, HasLikelihood, HasVelocity, Completes, HasFigure
     def log_likelihood(
         self, x: Tensor, *, label: Tensor | None = None, generator: Generator
     ) -> LogLikelihood:
+        self.refuse_label(label)
         return LogLikelihood(self.log_prob(x), Guarantee.EXACT, Measure.DENSITY, method="test")
 
     def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:
+        self.refuse_label(label)
         z = torch.randn(n, self.spec.size, generator=generator)
         return (self.shift + z @ self.matrix().T).view(n, *self.spec.shape)
 
@@ -347,10 +355,12 @@ class NoisyLine(GenerativeModel, HasLikelihood, HasImportanceWeights):
     def log_likelihood(
         self, x: Tensor, *, label: Tensor | None = None, generator: Generator
     ) -> LogLikelihood:
+        self.refuse_label(label)
         nats = self.log_weights(x, 1, generator=generator)[0]
         return LogLikelihood(nats, Guarantee.LOWER_BOUND, Measure.DENSITY, method="test")
 
     def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:
+        self.refuse_label(label)
         z, noise = (
             torch.randn(n, 1, generator=generator),
             torch.randn(n, self.spec.size, generator=generator),
@@ -422,6 +432,7 @@ class Energy(GenerativeModel, HasEnergy):
         return self.free_energy(batch.x.flatten(1)).mean() + log_z
 
     def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:
+        self.refuse_label(label)
         p = (-self.free_energy(self.table)).softmax(0)
         rows = torch.multinomial(p, n, replacement=True, generator=generator)
         return self.table[rows].unflatten(1, self.spec.shape)
@@ -468,9 +479,11 @@ class Staged(GenerativeModel, HasLikelihood):
     def log_likelihood(
         self, x: Tensor, *, label: Tensor | None = None, generator: Generator
     ) -> LogLikelihood:
+        self.refuse_label(label)
         return mass(sum(self.parts(x)))
 
     def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:
+        self.refuse_label(label)
         a = torch.bernoulli(self.first[0].sigmoid().expand(n, -1), generator=generator)
         b = torch.bernoulli(self.second(a).sigmoid(), generator=generator)
         return torch.cat([a, b], 1).unflatten(1, self.spec.shape)

@@ -111,7 +111,7 @@ class BitDiffusion(GenerativeModel, HasLikelihood, Completes, TakesSampler, HasF
         self, x: Tensor, *, label: Tensor | None = None, generator: Generator
     ) -> LogLikelihood:
         """The bound with ``bound_steps`` of the T steps."""
-        _refuse_label(label)
+        self.refuse_label(label)
         method = f"variational bound, T={self.kernel.steps}"
         nats = -self.bound(x, generator=generator)
         return LogLikelihood(nats, self.guarantee, Measure.of(self.spec), method)
@@ -155,7 +155,7 @@ class BitDiffusion(GenerativeModel, HasLikelihood, Completes, TakesSampler, HasF
         guidance: float = 1.0,
         generator: Generator,
     ) -> Tensor:
-        _refuse_label(label)
+        self.refuse_label(label)
         if guidance != 1:
             raise UsageError(f"guidance={guidance:g} goes with a label, and this model has none")
         if sampler is not None and not isinstance(sampler, BitSampler):
@@ -195,7 +195,7 @@ class BitDiffusion(GenerativeModel, HasLikelihood, Completes, TakesSampler, HasF
         leads, and are weighted by how probable the model finds that. Towards p(x | observed) the more of
         them there are.
         """
-        _refuse_label(label)
+        self.refuse_label(label)
         if not isinstance(evidence, Observed):
             raise UsageError(
                 f"BitDiffusion completes Observed evidence, not {type(evidence).__name__}"
@@ -233,8 +233,3 @@ class BitDiffusion(GenerativeModel, HasLikelihood, Completes, TakesSampler, HasF
             Images(((states + 1) / 2).float()),
             animated=True,
         )
-
-
-def _refuse_label(label: Tensor | None) -> None:
-    if label is not None:
-        raise UsageError("this diffusion model is not trained with labels; leave label out")

@@ -223,7 +223,7 @@ class DRAW(GenerativeModel, HasLikelihood, HasImportanceWeights, HasEncoder, Has
     def log_likelihood(
         self, x: Tensor, *, label: Tensor | None = None, generator: Generator
     ) -> LogLikelihood:
-        _refuse_label(label)
+        self.refuse_label(label)
         reconstruction, divergences = self._terms(x, partial(randn_like, generator=generator))
         return LogLikelihood(
             reconstruction.double() - divergences.double().sum(0),
@@ -236,7 +236,7 @@ class DRAW(GenerativeModel, HasLikelihood, HasImportanceWeights, HasEncoder, Has
     def log_weights(
         self, x: Tensor, k: int, *, label: Tensor | None = None, generator: Generator
     ) -> Tensor:
-        _refuse_label(label)
+        self.refuse_label(label)
         many = x.repeat(k, *[1] * (x.ndim - 1))
         log_w, canvas = 0.0, self.canvas
         for glimpse in self.look(many, partial(randn_like, generator=generator)):
@@ -261,7 +261,7 @@ class DRAW(GenerativeModel, HasLikelihood, HasImportanceWeights, HasEncoder, Has
 
     @torch.no_grad()
     def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:
-        _refuse_label(label)
+        self.refuse_label(label)
         noise = partial(randn_like, generator=generator)
         *_, last = self.imagine(n, lambda p: p.at(noise(p.mean)))
         return self.head.sample(last.canvas, generator)
@@ -276,8 +276,3 @@ class _State(NamedTuple):
     canvas: Tensor
     h: Tensor
     c: Tensor
-
-
-def _refuse_label(label: Tensor | None) -> None:
-    if label is not None:
-        raise UsageError("DRAW is not trained with labels; leave label out")

@@ -122,7 +122,7 @@ class MADE(GenerativeModel, HasLikelihood, Completes, HasFigures):
         self, x: Tensor, *, label: Tensor | None = None, generator: Generator
     ) -> LogLikelihood:
         """The exact log-probability, or log-density of REAL x, under the mixture of the K orderings."""
-        _refuse_label(label)
+        self.refuse_label(label)
         each = self._log_probs(x)
         n = self.network.orderings
         return LogLikelihood(
@@ -144,7 +144,7 @@ class MADE(GenerativeModel, HasLikelihood, Completes, HasFigures):
 
     def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:
         """Exact draws: an ordering for each, then one dimension after the other."""
-        _refuse_label(label)
+        self.refuse_label(label)
         device = self.network.bias.device
         u = torch.rand(n, self.spec.size, generator=generator, device=device)
         which = torch.randint(self.network.orderings, (n,), generator=generator, device=device)
@@ -171,7 +171,7 @@ class MADE(GenerativeModel, HasLikelihood, Completes, HasFigures):
         is nearly exact where many orderings were trained; the others follow the trained orderings and
         take the observed values as they come, which bounds the weights whatever was trained.
         """
-        _refuse_label(label)
+        self.refuse_label(label)
         if not isinstance(evidence, Observed):
             raise UsageError(f"MADE completes Observed evidence, not {type(evidence).__name__}")
         rows = zip(evidence.x.flatten(1), evidence.mask.flatten(1), strict=True)
@@ -266,8 +266,3 @@ def _last_accepted(log_w: Tensor, log_u: Tensor) -> Tensor:
         accepted = log_u[:, j] < log_w[:, j] - log_w[rows, at]
         at = torch.where(accepted, j, at)
     return at
-
-
-def _refuse_label(label: Tensor | None) -> None:
-    if label is not None:
-        raise UsageError("MADE is not conditioned on labels: leave label out")

@@ -77,8 +77,7 @@ class MomentMatching(GenerativeModel, HasFigures):
         return self.theta_of(self.draw_noise(n, generator))
 
     def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:
-        if label is not None:
-            raise UsageError(f"{type(self).__name__} is not conditioned on labels: leave label out")
+        self.refuse_label(label)
         return self.output.draw(self.theta(n, generator), generator)
 
     # --------------------------------------------------------------------------------------- matching

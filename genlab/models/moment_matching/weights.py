@@ -14,11 +14,11 @@ from abc import abstractmethod
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from genlab.contracts import HasImportanceWeights, UsageError
+from genlab.contracts import GenerativeModel, HasImportanceWeights
 from genlab.nn.precision import products
 
 
-class PriorWeights(HasImportanceWeights):
+class PriorWeights(GenerativeModel, HasImportanceWeights):
     """log_weights from the logits of bits that ``theta`` gives."""
 
     proposal = "prior, the same draws for every datum of a block"
@@ -31,7 +31,6 @@ class PriorWeights(HasImportanceWeights):
         self, x: Tensor, k: int, *, label: Tensor | None = None, generator: Generator
     ) -> Tensor:
         """(k, B) log p(x | z) of x: (B, *shape) at k draws of z."""
-        if label is not None:
-            raise UsageError(f"{type(self).__name__} is not conditioned on labels: leave label out")
+        self.refuse_label(label)
         theta = self.theta(k, generator).float().flatten(1)
         return products(theta, x.flatten(1)) - F.softplus(theta).sum(1, keepdim=True)

@@ -75,7 +75,7 @@ class Flow(GenerativeModel, HasLikelihood, HasImportanceWeights, HasEncoder):
     def log_weights(
         self, x: Tensor, k: int, *, label: Tensor | None = None, generator: Generator
     ) -> Tensor:
-        _refuse(label)
+        self.refuse_label(label)
         many = x if self.levels is None else x.repeat(k, *[1] * (x.ndim - 1))
         return self.log_weight(many, generator).view(-1, len(x)).expand(k, -1)
 
@@ -115,11 +115,6 @@ class Flow(GenerativeModel, HasLikelihood, HasImportanceWeights, HasEncoder):
 
     def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:
         """Noise, inverted; zuko's own ``sample`` takes no generator."""
-        _refuse(label)
+        self.refuse_label(label)
         noise = torch.randn(n, self.spec.size, generator=generator, device=self.device)
         return self.decode(noise.to(self.dtype))
-
-
-def _refuse(label: Tensor | None) -> None:
-    if label is not None:
-        raise UsageError("Flow is not conditioned on labels: leave label out")

@@ -49,7 +49,7 @@ class SumProductNetwork(GenerativeModel, HasLikelihood, Completes):
         self, x: Tensor, *, label: Tensor | None = None, generator: Generator
     ) -> LogLikelihood:
         """Exact: a mass on BINARY and LEVELS data, a density on REAL."""
-        self._refuse(label)
+        self.refuse_label(label)
         measure = Measure.of(self.spec)
         return LogLikelihood(self.log_prob(x), self.guarantee, measure, "sum-product network")
 
@@ -63,7 +63,7 @@ class SumProductNetwork(GenerativeModel, HasLikelihood, Completes):
     @torch.no_grad()
     def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:
         """(n, *shape): exact draws, given nothing."""
-        self._refuse(label)
+        self.refuse_label(label)
         x = torch.zeros(1, *self.spec.shape, device=next(self.parameters()).device)
         return self._draw(Observed(x, torch.zeros_like(x, dtype=torch.bool)), n, generator)[:, 0]
 
@@ -72,15 +72,11 @@ class SumProductNetwork(GenerativeModel, HasLikelihood, Completes):
         self, evidence: Evidence, n: int, *, label: Tensor | None = None, generator: Generator
     ) -> Tensor:
         """(n, B, *shape): exact draws given what is observed."""
-        self._refuse(label)
+        self.refuse_label(label)
         if not isinstance(evidence, Observed):
             kind = type(evidence).__name__
             raise UsageError(f"{type(self).__name__} completes Observed evidence, not {kind}")
         return torch.where(evidence.mask, evidence.x, self._draw(evidence, n, generator))
-
-    def _refuse(self, label: Tensor | None) -> None:
-        if label is not None:
-            raise UsageError(f"{type(self).__name__} is not conditioned on labels: leave label out")
 
 
 def everything(x: Tensor) -> Observed:
