@@ -104,10 +104,12 @@ class DataModule(LightningDataModule, ABC):
     """A data set and its splits. Subclasses give ``spec`` and ``dataset``; loaders are written here.
 
     batch_size counts data per process, as everywhere in Lightning. shuffle_seed keys the order of the
-    training data; a run sets it to its own seed.
+    training data; a run sets it to its own seed. num_workers: processes that read batches ahead; a run
+    sets it to ``trainer.workers``.
     """
 
     shuffle_seed: int = 0
+    num_workers: int = 0
 
     def __init__(self, batch_size: int = 100) -> None:
         super().__init__()
@@ -146,6 +148,5 @@ class DataModule(LightningDataModule, ABC):
         dataset = self.dataset(split)
         if len(dataset) < world:
             raise UsageError(f"{split} has {len(dataset)} data, fewer than the {world} processes")
-        return Loader(
-            dataset, BatchSampler(dataset, self.batch_size, shuffle, self.shuffle_seed, rank, world)
-        )
+        sampler = BatchSampler(dataset, self.batch_size, shuffle, self.shuffle_seed, rank, world)
+        return Loader(dataset, sampler, self.num_workers)

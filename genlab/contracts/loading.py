@@ -48,9 +48,9 @@ class BatchSampler(DistributedSampler):
         return order[torch.arange(self.rank, self.total_size, self.num_replicas) % n]
 
     def __iter__(self) -> Iterator[Tensor]:
-        batches = self.rows().split(self.batch_size)
+        """A generator: torch's loader with workers asks for two iterators and uses the second."""
         first, self.first = self.first, 0
-        return iter(batches[first:])
+        yield from self.rows().split(self.batch_size)[first:]
 
     def __len__(self) -> int:
         whole = len(self.dataset)  # type: ignore[arg-type]

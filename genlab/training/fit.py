@@ -58,7 +58,7 @@ def fit(
     """
     before, checkpoint = None, {}
     alive = record or run
-    data.shuffle_seed = seed
+    data.shuffle_seed, data.num_workers = seed, settings.workers
     for number, stage in enumerate(stages, 1):
         if not run.finished(stage.name).is_file():
             title = f"stage {number}/{len(stages)} {stage.name}"

@@ -29,6 +29,8 @@ class TrainerSettings:
 
     devices: processes on this node; -1 for one per GPU. threads: OpenMP threads per process; by default
     the processors divided by the processes, at most eight. precision: as Lightning names it.
+    workers: processes, for each of these, that read batches ahead: for data that are decoded or
+    fetched as they are asked for. They change no number.
     compile: the loss of each stage, by torch.compile: a minute or more before the first step, and faster
     steps where a model makes many small ones.
     checkpoint_minutes: the longest stretch of training that a crash can lose, beside whole epochs.
@@ -40,6 +42,7 @@ class TrainerSettings:
     strategy: str = "auto"
     precision: Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true"] = "32-true"
     threads: int | None = None
+    workers: int = 0
     compile: bool = False
     gradient_clip_val: float | None = None
     accumulate_grad_batches: int = 1
@@ -52,6 +55,8 @@ class TrainerSettings:
                 raise UsageError(f"trainer.{name}={getattr(self, name)} must be at least 1")
         if self.devices < 1 and self.devices != -1:
             raise UsageError(f"trainer.devices={self.devices} must be at least 1, or -1 for all")
+        if self.workers < 0:
+            raise UsageError(f"trainer.workers={self.workers} must be at least 0")
         if self.threads is not None and self.threads < 1:
             raise UsageError(f"trainer.threads={self.threads} must be at least 1")
 

@@ -96,3 +96,17 @@ def test_the_sampler_tells_the_data_its_epoch():
     expected = data.dataset("train")
     expected.set_epoch(2)
     assert torch.equal(train.dataset.values, expected.values)
+
+
+@pytest.mark.parametrize("preprocess", [None, Bernoulli()])
+def test_workers_read_the_same_batches(preprocess):
+    def batches(workers: int) -> list[Batch]:
+        data = digits(preprocess=preprocess)
+        data.num_workers = workers
+        train = data.train_dataloader()
+        train.sampler.set_epoch(3)
+        train.load_state_dict({"position": 2})
+        return list(train)
+
+    for here, elsewhere in zip(batches(0), batches(2), strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(here, elsewhere, strict=True))

@@ -31,13 +31,15 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("trainer", ["cpu", "ddp_cpu"])
-def test_killed_and_resumed_equals_undisturbed(tmp_path, trainer):
+@pytest.mark.parametrize(("trainer", "workers"), [("cpu", 0), ("cpu", 2), ("ddp_cpu", 0)])
+def test_killed_and_resumed_equals_undisturbed(tmp_path, trainer, workers):
     undisturbed = finish(start(tmp_path / "a", [*WORDS, f"trainer={trainer}", "trainer.threads=1"]))
     words = f"trainer={trainer}", "trainer.threads=1"
     process = start(tmp_path / "b", [*WORDS, *words])
     kill_in_mid_epoch(process, tmp_path / "b", "fit", after=200)
-    resumed = finish(start(tmp_path / "b", [*WORDS, *words, "--resume", "auto"]))
+    resumed = finish(
+        start(tmp_path / "b", [*WORDS, *words, f"trainer.workers={workers}", "--resume", "auto"])
+    )
     assert [p.name for p in (tmp_path / "b").iterdir()] == [resumed.name]
     assert json.loads((resumed / "run.json").read_text())["status"] == "completed"
     assert len(json.loads((resumed / "run.json").read_text())["sessions"]) == 2
