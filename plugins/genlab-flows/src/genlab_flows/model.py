@@ -47,10 +47,13 @@ class Flow(GenerativeModel, HasLikelihood, HasImportanceWeights, HasEncoder):
         passes: int | None = None,
     ) -> None:
         super().__init__(spec)
-        least = {"transforms": transforms, "hidden": min(hidden, default=1), "bins": bins}
-        for name, value in {**least, "passes": passes}.items():
-            if value is not None and value < 1:
-                raise UsageError(f"model.{name}={value} must be at least 1")
+        given = {"transforms": transforms, "hidden": min(hidden, default=1)}
+        for name, value in {**given, "bins": bins, "passes": passes}.items():
+            least = (
+                1 if name in given else 2
+            )  # one bin is the identity; in one pass none sees another
+            if value is not None and value < least:
+                raise UsageError(f"model.{name}={value} must be at least {least}")
         kind = zuko.flows.MAF if bins is None else partial(zuko.flows.NSF, bins=bins)
         self.flow = kind(spec.size, transforms=transforms, hidden_features=hidden, passes=passes)
         self.levels = spec.levels
