@@ -129,6 +129,17 @@ def test_impossible_choices_are_never_drawn():
     assert bool(((drawn == x) | ~mask).all())
 
 
+def test_the_last_choice_is_never_drawn_where_it_is_impossible():
+    """In float32 the shares of the two others, far below one, add up to less than one by 1e-6."""
+    builder = Builder(3)
+    builder.sum([0, 1, 2], [LOG(0.44), LOG(0.36), LOG(0.2)])
+    circuit = Circuit(3, builder.layout())
+    values = torch.tensor([-208.0, -208.0, -math.inf]).view(3, 1)
+    log_weight = circuit.normalise(circuit.logits).detach()
+    upward = circuit.upward(log_weight, values)
+    assert circuit.draw(upward, log_weight, 4_000_000, generator("rare"))[2].sum() == 0
+
+
 def test_rows_are_evaluated_in_portions_that_change_nothing(monkeypatch):
     model, x = learned(), some_data(BITS)[:40]
     whole = model.log_prob(x)
