@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -195,6 +196,7 @@ def test_stages_follow_refine():
         ({"significance": 0.0}, "model.significance=0 must be between 0 and 1"),
         ({"significance": 1.0}, "model.significance=1 must be"),
         ({"smoothing": 0.0}, "model.smoothing=0 must be"),
+        ({"smoothing": math.inf}, "model.smoothing=inf must be greater than 0, and finite"),
         ({"networks": 0}, "model.networks=0 must be"),
         ({"sweeps": 0}, "model.sweeps=0 must be"),
     ],

@@ -196,6 +196,19 @@ def test_where_nothing_was_expected_nothing_moves(family):
     torch.testing.assert_close(family.step(theta, nothing, 1.0), theta - _shift(family, theta))
 
 
+@pytest.mark.parametrize("family", [Choice(3), Normal(1e-3)])
+def test_a_step_towards_hardly_anything_expected_leads_to_no_other_place(family):
+    """Only the shares of what is expected say where to go, or where there is too little nothing does."""
+    theta = torch.randn(2, family.params, 3, generator=generator("rare")).double()
+    expected = family.mean(torch.randn(2, family.params, 3, generator=generator("to")).double())
+    stays = family.step(theta, 0 * expected, 1.0)
+    for weight in (1.0, 1e-6, 1e-11):
+        found = family.step(theta, weight * expected, 1.0)
+        torch.testing.assert_close(found, family.step(theta, expected, 1.0))
+    for weight in (1e-13, 1e-20, 1e-40):
+        torch.testing.assert_close(family.step(theta, weight * expected, 1.0), stays)
+
+
 def _shift(family, theta: Tensor) -> Tensor:
     """Logits are the same up to a constant: those of a step are log-probabilities."""
     return theta.logsumexp(1, keepdim=True) if isinstance(family, Choice) else theta * 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 
 import torch
@@ -94,7 +95,7 @@ def known(evidence: Observed) -> Observed:
 
 
 def require_positive(**options: float) -> None:
-    """Raise UsageError, naming the option, unless all of these are greater than 0."""
+    """Raise UsageError, naming the option, unless all of these are greater than 0, and finite."""
     for name, value in options.items():
-        if not value > 0:
-            raise UsageError(f"model.{name}={value:g} must be greater than 0")
+        if not 0 < value < math.inf:
+            raise UsageError(f"model.{name}={value:g} must be greater than 0, and finite")
