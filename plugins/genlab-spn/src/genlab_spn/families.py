@@ -23,7 +23,7 @@ from genlab.nn.heads import Categorical
 from genlab.nn.independent import Gaussian
 
 RAREST = (
-    1e-12  # EM makes no probability smaller, so that none is lost for ever, and counts no fewer
+    1e-12  # EM makes no probability smaller, so that none is lost for ever; fewer data are none
 )
 
 
