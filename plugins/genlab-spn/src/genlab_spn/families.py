@@ -22,9 +22,8 @@ from genlab.contracts import DataSpec, Support
 from genlab.nn.heads import Categorical
 from genlab.nn.independent import Gaussian
 
-RAREST = (
-    1e-12  # EM makes no probability smaller, so that none is lost for ever; fewer data are none
-)
+# EM makes no probability smaller, so that none is lost for ever, and takes fewer expected data for none
+RAREST = 1e-12
 
 
 class Family(ABC):
