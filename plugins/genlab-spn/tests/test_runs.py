@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -37,6 +39,16 @@ def test_models_and_experiments_are_listed(capsys):
 def test_experiments_are_of_their_table(name, capsys):
     assert main(["config", "check", f"experiment=learnspn_{name}"]) == 0
     assert f"LearnedSPN on {name}" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not os.environ.get("GENLAB_DATA"), reason="GENLAB_DATA names no folder of data")
+def test_commands_of_the_readme_are_configurations(capsys):
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    commands = re.findall(r"^genlab train (.*)$", readme, re.MULTILINE)
+    assert len(commands) >= 3
+    for words in commands:
+        if "mine.npz" not in words:
+            assert main(["config", "check", *words.split()]) == 0, capsys.readouterr().err
 
 
 def test_a_learned_run_is_opened_without_its_data(tmp_path):
