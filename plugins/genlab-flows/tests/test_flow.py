@@ -196,6 +196,22 @@ def test_coupling_inverts_in_two_passes(options):
     torch.testing.assert_close(model.decode(model.encode(x)), x, atol=1e-3, rtol=1e-3)
 
 
+@pytest.mark.parametrize(("passes", "seen"), [(None, 7 + 6 + 5 + 4 + 3 + 2 + 1), (2, 4 * 4)])
+def test_passes_say_which_entries_see_which(passes, seen):
+    """In one for each number every entry sees those before it, in two one half the other."""
+    spec = DataSpec("eight", "", (8,), Support.REAL)
+    model = far_from_normal(spec, transforms=1, hidden=(64, 64), passes=passes)
+    x = torch.randn(1, 8, generator=generator("point"))
+    jacobian = torch.autograd.functional.jacobian(lambda v: model.encode(v)[0], x)[:, 0]
+    assert int((jacobian != 0).sum()) == 8 + seen
+
+
+def test_options_are_the_sizes_of_the_networks():
+    """A spline of b bins has b widths, b heights and b - 1 slopes for each of two entries."""
+    shapes = [tuple(p.shape) for p in Flow(PLANE, 2, (5, 7), bins=4).parameters() if p.dim() == 2]
+    assert shapes == 2 * [(5, 2), (7, 5), (2 * 11, 7)]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 
@@ -182,6 +183,16 @@ def test_em_smooths_what_was_never_seen():
     found = model.log_prob(torch.cat([x[:1], torch.ones(1, 10)]))
     expected = 10 * torch.tensor([200.5 / 201, 0.5 / 201]).log()
     torch.testing.assert_close(found, expected)
+
+
+def test_a_sweep_is_an_em_step_with_the_smoothing_of_the_splits():
+    model, x = learned(sweeps=3, smoothing=0.7), some_data(BITS)
+    twin = copy.deepcopy(model)
+    with torch.no_grad():
+        model.sweep([Batch(x)])
+    for _ in range(3):
+        twin.maximise([Batch(x)], smoothing=0.7)
+    assert torch.equal(model.circuit.logits, twin.circuit.logits)
 
 
 def test_stages_follow_refine():
