@@ -65,6 +65,30 @@ def test_independent_columns_are_called_dependent_as_rarely_as_promised(levels, 
     assert binomtest(joined, 400, significance).pvalue > 1e-3
 
 
+def test_values_that_never_occur_are_no_degrees_of_freedom():
+    """The same rows, whose entries could take five values and take two, have the same groups."""
+    level = coins(500, 80, name="rows of two values")
+    for significance in (0.3, 0.02):
+        few, many = (dependent_groups(hot(level, n), significance) for n in (2, 5))
+        assert [g.tolist() for g in few] == [g.tolist() for g in many]
+
+
+@pytest.mark.parametrize(("significance", "dependent"), [(0.3, True), (1e-12, False)])
+def test_significance_decides_whether_a_weak_dependence_is_kept(significance, dependent):
+    """Columns that agree in 56 of 100 rows, of which many have a one in the first and few in the second."""
+    first, noise = coins(1000, 1) & coins(1000, 1, name="rare"), coins(1000, 2, name="noise")
+    follows = torch.rand(1000, generator=generator("follows")) < 0.12
+    second = torch.where(follows, first[:, 0], noise[:, 0] | noise[:, 1])
+    x = torch.stack([first[:, 0], second], 1).float()
+    spec = DataSpec("pair", "", (2,), Support.BINARY)
+    p = learned(spec, x, min_rows=500, significance=significance).log_prob(every_datum(spec))
+    p = p.double().exp().view(2, 2)
+    torch.testing.assert_close(p.sum(1)[1], x[:, 0].double().mean(), atol=2e-3, rtol=0)
+    torch.testing.assert_close(p.sum(0)[1], x[:, 1].double().mean(), atol=2e-3, rtol=0)
+    apart = (p - p.sum(1, keepdim=True) * p.sum(0)).abs().max().item()
+    assert apart > 5e-3 if dependent else apart < 1e-6
+
+
 def test_a_product_of_independent_groups_is_found():
     """The network's probabilities are products of those of its two halves."""
     coin = coins(4000, 2)
