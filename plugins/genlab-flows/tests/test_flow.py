@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from functools import partial
 
 import pytest
@@ -19,6 +20,11 @@ PLANE = DataSpec("plane", "standardised", (2,), Support.REAL)
 BITS = DataSpec("bits", "fixed", (1, 1, 2), Support.BINARY)
 GREYS = DataSpec("greys", "3 levels", (2,), Support.LEVELS, levels=3)
 KINDS = [pytest.param({"bins": None}, id="maf"), pytest.param({"bins": 8}, id="nsf")]
+COUPLINGS = [
+    pytest.param({"bins": None, "passes": 2}, id="maf coupling"),
+    pytest.param({"bins": 8, "passes": 2}, id="nsf coupling"),
+    pytest.param({"bins": 8, "passes": 9}, id="more passes than numbers"),
+]
 UNUSED = generator("unused")
 
 
@@ -84,7 +90,7 @@ def test_density_integrates_to_one_and_its_samples_have_its_entropy(options):
     assert abs(-drawn.nats.mean() - entropy) < 4 * error + 0.01
 
 
-@pytest.mark.parametrize("options", KINDS)
+@pytest.mark.parametrize("options", [*KINDS, *COUPLINGS])
 def test_density_has_the_jacobian_of_automatic_differentiation(options):
     model = far_from_normal(DataSpec("five", "", (5,), Support.REAL), **options)
     for x in 2 * torch.randn(5, 1, 5, generator=generator("points")):
@@ -183,18 +189,41 @@ def test_autocast_changes_no_number():
         assert torch.equal(model.log_likelihood(x, generator=UNUSED).nats, nats)
 
 
-def test_coupling_inverts_in_two_passes():
+@pytest.mark.parametrize("options", COUPLINGS)
+def test_coupling_inverts_in_two_passes(options):
     spec = DataSpec("eight", "", (8,), Support.REAL)
-    model, x = far_from_normal(spec, passes=2), torch.randn(9, 8, generator=generator("data"))
+    model, x = far_from_normal(spec, **options), torch.randn(9, 8, generator=generator("data"))
     torch.testing.assert_close(model.decode(model.encode(x)), x, atol=1e-3, rtol=1e-3)
 
 
-@pytest.mark.parametrize("name", ["transforms", "bins", "passes"])
-def test_options_out_of_range_are_refused(name):
-    with pytest.raises(UsageError, match=rf"^model\.{name}=0 must be at least 1$"):
-        Flow(PLANE, **{name: 0})
-    with pytest.raises(UsageError, match=r"model\.hidden=0 must"):
-        Flow(PLANE, hidden=(16, 0))
+@pytest.mark.parametrize(("passes", "seen"), [(None, 7 + 6 + 5 + 4 + 3 + 2 + 1), (2, 4 * 4)])
+def test_passes_say_which_entries_see_which(passes, seen):
+    """In one for each number every entry sees those before it, in two one half the other."""
+    spec = DataSpec("eight", "", (8,), Support.REAL)
+    model = far_from_normal(spec, transforms=1, hidden=(64, 64), passes=passes)
+    x = torch.randn(1, 8, generator=generator("point"))
+    jacobian = torch.autograd.functional.jacobian(lambda v: model.encode(v)[0], x)[:, 0]
+    assert int((jacobian != 0).sum()) == 8 + seen
+
+
+def test_options_are_the_sizes_of_the_networks():
+    """A spline of b bins has b widths, b heights and b - 1 slopes for each of two entries."""
+    shapes = [tuple(p.shape) for p in Flow(PLANE, 2, (5, 7), bins=4).parameters() if p.dim() == 2]
+    assert shapes == 2 * [(5, 2), (7, 5), (2 * 11, 7)]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"transforms": 0}, "model.transforms=0 must be at least 1"),
+        ({"hidden": (16, 0)}, "model.hidden=0 must be at least 1"),
+        ({"bins": 1}, "model.bins=1 must be at least 2"),  # one bin is the identity
+        ({"passes": 1}, "model.passes=1 must be at least 2"),  # no entry would see another
+    ],
+)
+def test_options_out_of_range_are_refused(options, message):
+    with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
+        Flow(PLANE, **options)
 
 
 def test_labels_are_refused():

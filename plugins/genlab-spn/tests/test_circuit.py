@@ -14,6 +14,7 @@ from genlab.contracts import Observed
 from genlab.randomness import generator
 from genlab_spn import LearnedSPN
 from genlab_spn.circuit import Builder, Circuit
+from genlab_spn.tensorised import pick
 
 LOG = math.log
 
@@ -127,6 +128,25 @@ def test_impossible_choices_are_never_drawn():
     mask[:, 0] = False
     drawn = model._draw(Observed(x, mask), 500, generator("draw"))
     assert bool(((drawn == x) | ~mask).all())
+
+
+@pytest.mark.parametrize("impossible", [0, 2])
+@pytest.mark.parametrize("u", [0.0, 1 - 2**-24])
+def test_impossible_choices_are_not_drawn_by_the_least_and_greatest_numbers(
+    impossible, u, monkeypatch
+):
+    """In float32 the shares of the others, far below one, add up to less than one by 1e-6."""
+    builder, weights = Builder(3), torch.rand(200, 3, generator=generator("sums")) + 0.1
+    builder.product([builder.sum([0, 1, 2], row.log().tolist()) for row in weights])
+    circuit = Circuit(3, builder.layout())
+    values = torch.full((3, 1), -208.0)
+    values[impossible] = -math.inf
+    log_weight = circuit.normalise(circuit.logits).detach()
+    upward = circuit.upward(log_weight, values)
+    monkeypatch.setattr(torch, "rand", lambda *size, **_: torch.zeros(*size) + u)
+    assert not circuit.draw(upward, log_weight, 1, generator("unused"))[impossible].any()
+    terms = weights.log().double() + values.squeeze(1)
+    assert not (pick(terms, generator("unused")) == impossible).any()
 
 
 def test_rows_are_evaluated_in_portions_that_change_nothing(monkeypatch):

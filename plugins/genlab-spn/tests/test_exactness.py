@@ -7,11 +7,12 @@ import copy
 import pytest
 import torch
 from scipy.stats import chisquare
-from spn_networks import NETWORKS, every_datum, random
+from spn_networks import BITS, GREYS, NETWORKS, every_datum, random
 from torch import Tensor
 
-from genlab.contracts import Observed, UsageError
+from genlab.contracts import Batch, Observed, UsageError
 from genlab.randomness import generator
+from genlab_spn.pictures import expected
 
 
 @pytest.fixture(params=NETWORKS.values(), ids=NETWORKS.keys(), scope="module")
@@ -124,6 +125,28 @@ def test_a_row_is_completed_by_its_own_evidence(model):
     draws = [model.complete(e, 6, generator=generator("row")) for e in (known, known, other)]
     assert torch.equal(draws[0], draws[1])
     assert torch.equal(draws[0][:, 0], draws[2][:, 0])
+
+
+@pytest.mark.parametrize("name", [name for name in NETWORKS if "levels" not in name])
+def test_expected_bits_are_conditional_means(name):
+    model = NETWORKS[name]()
+    states, log_p = enumerated(model)
+    known = evidence(model)
+    weight = (log_p[:, None] + known.log_r(states[:, None])).softmax(0)  # (S, B)
+    found = expected(known, model.log_marginal)
+    torch.testing.assert_close(found.double(), weight.T @ states.double(), atol=2e-5, rtol=0)
+
+
+def test_completions_are_shown_beside_their_datum():
+    model = random(GREYS)
+    x = every_datum(GREYS)[100:104]
+    (figure,) = model.figures(Batch(x), generator=generator("figure"))
+    pixels = figure.content.pixels
+    assert pixels.shape == (4, 8, 1, 2, 3)  # the datum, its upper half, six draws
+    assert torch.equal(pixels[:, 0], x)
+    assert bool((pixels[:, 1, :, 1] == 0.5).all())
+    assert bool((pixels[:, :, :, 0] == x[:, None, :, 0]).all())
+    assert not list(random().figures(Batch(every_datum(BITS)[:4]), generator=generator("none")))
 
 
 def test_labels_are_refused():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -61,6 +63,30 @@ def test_independent_columns_are_called_dependent_as_rarely_as_promised(levels, 
     pairs = [hot(level[:, [i, i + 1]], levels) for i in range(0, 800, 2)]
     joined = sum(len(dependent_groups(pair, significance)) == 1 for pair in pairs)
     assert binomtest(joined, 400, significance).pvalue > 1e-3
+
+
+def test_values_that_never_occur_are_no_degrees_of_freedom():
+    """The same rows, whose entries could take five values and take two, have the same groups."""
+    level = coins(500, 80, name="rows of two values")
+    for significance in (0.3, 0.02):
+        few, many = (dependent_groups(hot(level, n), significance) for n in (2, 5))
+        assert [g.tolist() for g in few] == [g.tolist() for g in many]
+
+
+@pytest.mark.parametrize(("significance", "dependent"), [(0.3, True), (1e-12, False)])
+def test_significance_decides_whether_a_weak_dependence_is_kept(significance, dependent):
+    """Columns that agree in 56 of 100 rows, of which many have a one in the first and few in the second."""
+    first, noise = coins(1000, 1) & coins(1000, 1, name="rare"), coins(1000, 2, name="noise")
+    follows = torch.rand(1000, generator=generator("follows")) < 0.12
+    second = torch.where(follows, first[:, 0], noise[:, 0] | noise[:, 1])
+    x = torch.stack([first[:, 0], second], 1).float()
+    spec = DataSpec("pair", "", (2,), Support.BINARY)
+    p = learned(spec, x, min_rows=500, significance=significance).log_prob(every_datum(spec))
+    p = p.double().exp().view(2, 2)
+    torch.testing.assert_close(p.sum(1)[1], x[:, 0].double().mean(), atol=2e-3, rtol=0)
+    torch.testing.assert_close(p.sum(0)[1], x[:, 1].double().mean(), atol=2e-3, rtol=0)
+    apart = (p - p.sum(1, keepdim=True) * p.sum(0)).abs().max().item()
+    assert apart > 5e-3 if dependent else apart < 1e-6
 
 
 def test_a_product_of_independent_groups_is_found():
@@ -183,6 +209,16 @@ def test_em_smooths_what_was_never_seen():
     torch.testing.assert_close(found, expected)
 
 
+def test_a_sweep_is_an_em_step_with_the_smoothing_of_the_splits():
+    model, x = learned(sweeps=3, smoothing=0.7), some_data(BITS)
+    twin = copy.deepcopy(model)
+    with torch.no_grad():
+        model.sweep([Batch(x)])
+    for _ in range(3):
+        twin.maximise([Batch(x)], smoothing=0.7)
+    assert torch.equal(model.circuit.logits, twin.circuit.logits)
+
+
 def test_stages_follow_refine():
     names = {r: [s.name for s in LearnedSPN(BITS, refine=r).stages()] for r in ("none", "em")}
     assert names == {"none": ["learn"], "em": ["learn", "refine"]}
@@ -195,6 +231,7 @@ def test_stages_follow_refine():
         ({"significance": 0.0}, "model.significance=0 must be between 0 and 1"),
         ({"significance": 1.0}, "model.significance=1 must be"),
         ({"smoothing": 0.0}, "model.smoothing=0 must be"),
+        ({"smoothing": math.inf}, "model.smoothing=inf must be greater than 0, and finite"),
         ({"networks": 0}, "model.networks=0 must be"),
         ({"sweeps": 0}, "model.sweeps=0 must be"),
     ],

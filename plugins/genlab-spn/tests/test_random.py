@@ -189,11 +189,33 @@ def test_half_a_step_goes_half_way_in_probabilities():
     torch.testing.assert_close(half, (whole + theta.softmax(1)) / 2)
 
 
+def test_em_step_says_how_far_a_batch_moves_the_probabilities():
+    x = some_data(BITS)[:80]
+    whole, part = (random(depth=1, em_step=size) for size in (1.0, 0.25))
+    (_, whole_to), (_, part_to) = whole.em_step_from(x), part.em_step_from(x)
+    for theta, far, near in zip(whole.theta, whole_to, part_to, strict=True):
+        before, after = theta.softmax(-2), far.softmax(-2)
+        torch.testing.assert_close(near.softmax(-2), before.lerp(after, 0.25), atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize("family", [Choice(3), Normal(1e-3)])
 def test_where_nothing_was_expected_nothing_moves(family):
     theta = torch.randn(2, family.params, 3, generator=generator("still"))
     nothing = torch.zeros_like(family.natural(theta))
     torch.testing.assert_close(family.step(theta, nothing, 1.0), theta - _shift(family, theta))
+
+
+@pytest.mark.parametrize("family", [Choice(3), Normal(1e-3)])
+def test_a_step_towards_hardly_anything_expected_leads_to_no_other_place(family):
+    """Only the shares of what is expected say where to go, or where there is too little nothing does."""
+    theta = torch.randn(2, family.params, 3, generator=generator("rare")).double()
+    expected = family.mean(torch.randn(2, family.params, 3, generator=generator("to")).double())
+    stays = family.step(theta, 0 * expected, 1.0)
+    for weight in (1.0, 1e-6, 1e-11):
+        found = family.step(theta, weight * expected, 1.0)
+        torch.testing.assert_close(found, family.step(theta, expected, 1.0))
+    for weight in (1e-13, 1e-20, 1e-40):
+        torch.testing.assert_close(family.step(theta, weight * expected, 1.0), stays)
 
 
 def _shift(family, theta: Tensor) -> Tensor:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -35,6 +39,16 @@ def test_models_and_experiments_are_listed(capsys):
 def test_experiments_are_of_their_table(name, capsys):
     assert main(["config", "check", f"experiment=learnspn_{name}"]) == 0
     assert f"LearnedSPN on {name}" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not os.environ.get("GENLAB_DATA"), reason="GENLAB_DATA names no folder of data")
+def test_commands_of_the_readme_are_configurations(capsys):
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    commands = re.findall(r"^genlab train (.*)$", readme, re.MULTILINE)
+    assert len(commands) >= 3
+    for words in commands:
+        if "mine.npz" not in words:
+            assert main(["config", "check", *words.split()]) == 0, capsys.readouterr().err
 
 
 def test_a_learned_run_is_opened_without_its_data(tmp_path):
@@ -72,6 +86,19 @@ def test_interrupted_and_resumed_equals_undisturbed(words, tmp_path, monkeypatch
     expected, found = (run.model.state_dict() for run in (undisturbed, resumed))
     assert expected.keys() == found.keys()
     assert all(torch.equal(expected[k], found[k]) for k in expected)
+
+
+def test_em_on_two_processes_takes_the_steps_of_one(tmp_path):
+    """Each sees half of every batch, and what they expect is summed before it is normalised."""
+    words = [*RANDOM, *WORDS[:2], "evaluate=[]", "stages.em.max_steps=8", "model.em_step=0.5"]
+    one = genlab.train(*words, "data.batch_size=60", f"folder={tmp_path / 'one'}")
+    two = [*words, "data.batch_size=30", f"folder={tmp_path / 'two'}"]
+    command = [sys.executable, "-m", "genlab", "train", *two, "trainer=ddp_cpu"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    opened = genlab.open(next((tmp_path / "two").iterdir()))
+    for found, expected in zip(opened.model.theta, one.model.theta, strict=True):
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.skipif(not os.environ.get("GENLAB_DATA"), reason="GENLAB_DATA names no folder of data")

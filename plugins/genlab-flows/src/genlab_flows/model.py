@@ -32,9 +32,9 @@ EDGE = 1e-12  # u is kept so far from 0 and 1, where Φ⁻¹ is infinite
 class Flow(GenerativeModel, HasLikelihood, HasImportanceWeights, HasEncoder):
     """Masked autoregressive flow, or neural spline flow. The code of a datum is its noise z.
 
-    transforms: how many are composed. hidden: widths of each one's network. bins: of a spline; None makes
-    the functions affine. passes: in which a transformation is inverted; None is one for each number of a
-    datum, 2 is coupling, which samples faster and says less.
+    transforms: how many are composed. hidden: widths of each one's network. bins: of a spline, 2 or more;
+    None makes the functions affine. passes: in which a transformation is inverted; None is one for each
+    number of a datum, 2 is coupling, which samples faster and says less.
     On REAL data each importance weight is p(x) itself. Raises UsageError for options out of range.
     """
 
@@ -47,10 +47,11 @@ class Flow(GenerativeModel, HasLikelihood, HasImportanceWeights, HasEncoder):
         passes: int | None = None,
     ) -> None:
         super().__init__(spec)
-        least = {"transforms": transforms, "hidden": min(hidden, default=1), "bins": bins}
-        for name, value in {**least, "passes": passes}.items():
-            if value is not None and value < 1:
-                raise UsageError(f"model.{name}={value} must be at least 1")
+        least = {"transforms": 1, "hidden": 1, "bins": 2, "passes": 2}
+        given = transforms, min(hidden, default=1), bins, passes
+        for (name, low), value in zip(least.items(), given, strict=True):
+            if value is not None and value < low:
+                raise UsageError(f"model.{name}={value} must be at least {low}")
         kind = zuko.flows.MAF if bins is None else partial(zuko.flows.NSF, bins=bins)
         self.flow = kind(spec.size, transforms=transforms, hidden_features=hidden, passes=passes)
         self.levels = spec.levels

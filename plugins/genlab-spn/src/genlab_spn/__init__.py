@@ -22,6 +22,7 @@ and no step of it over all data decreases their likelihood.
 | file | says |
 |---|---|
 | ``network`` | what both can do: likelihood, marginals, conditionals, samples |
+| ``pictures`` | what follows from half an image |
 | ``tensorised``, ``regions``, ``families`` | the random network, its regions, its exponential families |
 | ``learned``, ``circuit`` | the learned network as a model, and its evaluation |
 | ``learning``, ``dependence``, ``clustering``, ``trees`` | LearnSPN: columns, rows, leaves |

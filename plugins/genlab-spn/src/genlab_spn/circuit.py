@@ -190,7 +190,8 @@ class Circuit(nn.Module):
     def draw(self, values: Tensor, log_weight: Tensor, n: int, generator: Generator) -> Tensor:
         """(D · L, n, B) bool: the indicators of n data for each column of values: (nodes, B).
 
-        From the root down, a product takes all of its children and a sum one, in proportion to its flow.
+        From the root down, a product takes all of its children and a sum one, in proportion to its flow. In
+        float64, where a uniform number of 24 bits never falls behind the last child that is possible.
         """
         size = (n, values.shape[1])
         taken = torch.zeros(self.nodes, *size, dtype=torch.uint8, device=values.device)
@@ -201,7 +202,7 @@ class Circuit(nn.Module):
                 chosen = own.expand(-1, step.arity, *size)
             else:
                 u = torch.rand(len(own), 1, *size, generator=generator, device=values.device)
-                below = step.posterior(values, log_weight).double().cumsum(1)[:, :-1]
+                below = step.terms(values, log_weight).double().softmax(1).cumsum(1)[:, :-1]
                 choice = (below.unsqueeze(2) <= u).sum(1, keepdim=True)
                 which = torch.arange(step.arity, device=values.device).view(-1, 1, 1)
                 chosen = (choice == which) * own

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
+from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch import Generator, Tensor
@@ -11,17 +14,21 @@ from genlab.contracts import (
     Batch,
     Completes,
     Evidence,
+    Figure,
     GenerativeModel,
     Guarantee,
+    HasFigures,
     HasLikelihood,
     LogLikelihood,
     Measure,
     Observed,
+    Support,
     UsageError,
 )
+from genlab_spn.pictures import completions
 
 
-class SumProductNetwork(GenerativeModel, HasLikelihood, Completes):
+class SumProductNetwork(GenerativeModel, HasLikelihood, Completes, HasFigures):
     """A network whose sums have complete and whose products have decomposable children: one pass up gives
     the probability of whatever is observed, and one pass down exact draws of the rest.
     """
@@ -78,6 +85,13 @@ class SumProductNetwork(GenerativeModel, HasLikelihood, Completes):
             raise UsageError(f"{type(self).__name__} completes Observed evidence, not {kind}")
         return torch.where(evidence.mask, evidence.x, self._draw(evidence, n, generator))
 
+    @torch.no_grad()
+    def figures(self, batch: Batch, *, generator: Generator) -> Iterator[Figure]:
+        if self.spec.is_picture:
+            bits = self.spec.support is Support.BINARY
+            complete = partial(self.complete, generator=generator)
+            yield completions(batch.x[:8], complete, self.log_marginal if bits else None)
+
 
 def everything(x: Tensor) -> Observed:
     """All entries of x: (B, *shape) are known."""
@@ -90,7 +104,7 @@ def known(evidence: Observed) -> Observed:
 
 
 def require_positive(**options: float) -> None:
-    """Raise UsageError, naming the option, unless all of these are greater than 0."""
+    """Raise UsageError, naming the option, unless all of these are greater than 0, and finite."""
     for name, value in options.items():
-        if not value > 0:
-            raise UsageError(f"model.{name}={value:g} must be greater than 0")
+        if not 0 < value < math.inf:
+            raise UsageError(f"model.{name}={value:g} must be greater than 0, and finite")

@@ -21,7 +21,7 @@ from functools import partial
 from typing import Literal
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor, distributed, nn
 
 from genlab.contracts import Batch, DataSpec, Observed, Stage, UsageError
 from genlab.nn.precision import full_precision
@@ -98,11 +98,13 @@ class RandomSPN(SumProductNetwork):
         return nll + (gap - gap.detach())
 
     def em_step_from(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The mean negative log-likelihood of x: (B, *shape), and θ' after an EM step."""
+        """The mean negative log-likelihood of x: (B, *shape), and θ' after an EM step on the data of all
+        processes, which is the same on each.
+        """
         naturals = [eta.detach().requires_grad_() for eta in self._naturals()]
         with torch.enable_grad():
             log_p = self._log_p(self._values(everything(x), naturals), naturals)
-            expected = torch.autograd.grad(log_p.sum(), naturals)
+            expected = [_summed(e) for e in torch.autograd.grad(log_p.sum(), naturals)]
         each = zip(self.families, self.theta, expected, strict=True)
         return -log_p.detach().mean(), [f.step(t.detach(), e, self.em_step) for f, t, e in each]
 
@@ -161,6 +163,15 @@ class RandomSPN(SumProductNetwork):
         drawn = self.families[0].sample(theta, generator)
         x = drawn.new_empty(len(drawn), self.spec.size + 1)
         return x.scatter_(1, self.members[region].flatten(1), drawn.flatten(1))[:, :-1]
+
+
+def _summed(x: Tensor) -> Tensor:
+    """Over all processes."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return x
+    x = x.contiguous()
+    distributed.all_reduce(x)
+    return x
 
 
 def log_einsum_exp(values: Tensor, log_weight: Tensor) -> Tensor:
