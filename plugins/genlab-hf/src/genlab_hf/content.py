@@ -6,10 +6,10 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 import pyarrow as pa
-from datasets import Dataset
 
 from genlab.contracts import Support, UsageError
 from genlab.spelling import suggest
+from genlab_hf.table import Table
 
 
 class Content(ABC):
@@ -30,9 +30,9 @@ class Content(ABC):
         """
 
 
-def require_column(dataset: Dataset, option: str, name: str) -> None:
+def require_column(table: Table, option: str, name: str) -> None:
     """Raise UsageError, with the nearest name, where the data set has no such column."""
-    if name not in dataset.column_names:
+    if name not in table.features:
         raise UsageError(
-            f"data.{option}={name}: there is no such column{suggest(name, dataset.column_names)}"
+            f"data.{option}={name}: there is no such column{suggest(name, list(table.features))}"
         )
