@@ -129,7 +129,7 @@ def measure(path: Path, image: bool, most: int, window: int) -> None:
         print(
             f"{path.name:24}{size:7.0f} MB {way:10} private {f['private'] / 1e6:6.0f} MB (imports "
             f"{f['imports'] / 1e6:4.0f}), mapped {f['mapped'] / 1e6:6.0f} MB, "
-            f"opened in {f['open']:5.1f} s, {1e3 * f['batch']:6.2f} ms each of {f['batches']} batches of {BATCH}, "
+            f"opened in {f['open']:5.1f} s, {1e3 * f['batch']:6.2f} ms each of {f['batches']} batches, "
             f"{len(list(kept.rglob('*')))} files kept",
             flush=True,
         )

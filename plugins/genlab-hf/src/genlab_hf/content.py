@@ -24,7 +24,8 @@ class Content(ABC):
 
     @abstractmethod
     def read(self, table: pa.Table, rows: np.ndarray, split: str) -> np.ndarray:
-        """(B, *shape) float32 of B rows of the columns. rows: (B,), where they stand, for messages.
+        """(B, *shape) float32 of B rows of the columns. rows: (B,), where they stand in the split of the
+        data set, for messages.
 
         Raises DataError for what is no datum.
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,9 +26,32 @@ class Group:
     rows: int
     sizes: dict[str, int]
 
-    def size(self, schema: pa.Schema) -> int:
-        """Bytes of the columns of a schema in memory, about."""
-        return sum(self.rows * _width(f.type) // 8 or self.sizes.get(f.name, 0) for f in schema)
+
+@dataclass(frozen=True)
+class Run:
+    """Row groups that follow one another in a file and are read at once. size: in memory, about."""
+
+    file: str
+    numbers: tuple[int, ...]
+    rows: int
+    size: int
+
+
+def runs_of(groups: Iterable[Group], schema: pa.Schema, most: int) -> list[Run]:
+    """All groups in order, as many at once as take most bytes for the columns of a schema."""
+    width = sum(_width(field.type) for field in schema)
+    varying = [field.name for field in schema if not _width(field.type)]
+    found: list[Run] = []
+    for group in groups:
+        size = group.rows * width // 8 + sum(group.sizes.get(name, 0) for name in varying)
+        run = Run(group.file, (group.number,), group.rows, size)
+        last = found[-1] if found else run
+        if found and last.file == run.file and last.size + run.size <= most:
+            numbers = last.numbers + run.numbers
+            found[-1] = Run(run.file, numbers, last.rows + run.rows, last.size + run.size)
+        else:
+            found.append(run)
+    return found
 
 
 def _width(kind: pa.DataType) -> int:
@@ -66,7 +90,7 @@ def groups_of(file: str) -> list[Group]:
 
 
 class RowGroups:
-    """Reads row groups and keeps those that were used last: most bytes of them, and one at least.
+    """Reads row groups and keeps those that were used last: most bytes of them, and one run at least.
 
     A copy, or what another process gets, has nothing in memory and no file open.
     """
@@ -79,29 +103,33 @@ class RowGroups:
     def __reduce__(self) -> tuple[Any, ...]:
         return RowGroups, (self.most,)
 
-    def holds(self, group: Group, schema: pa.Schema) -> bool:
-        return _key(group, schema) in self._tables
+    def holds(self, run: Run, schema: pa.Schema) -> bool:
+        return _key(run, schema) in self._tables
 
-    def table(self, group: Group, schema: pa.Schema) -> pa.Table:
+    def table(self, run: Run, schema: pa.Schema) -> pa.Table:
         """The columns of a schema, from memory or read. Raises DataError for what cannot be read."""
-        key = _key(group, schema)
+        key = _key(run, schema)
         if key not in self._tables:
-            size = group.size(schema)
-            while self._tables and size + sum(s for _, s in self._tables.values()) > self.most:
+            while self._tables and self.held + run.size > self.most:
                 self._tables.popitem(last=False)
-            self._tables[key] = self._read(group, schema), size
+            self._tables[key] = self._read(run, schema), run.size
         self._tables.move_to_end(key)
         return self._tables[key][0]
 
-    def _read(self, group: Group, schema: pa.Schema) -> pa.Table:
+    @property
+    def held(self) -> int:
+        """Bytes that are in memory."""
+        return sum(size for _, size in self._tables.values())
+
+    def _read(self, run: Run, schema: pa.Schema) -> pa.Table:
         try:
-            table = self._open(group.file).read_row_group(group.number, columns=schema.names)
-            return table_cast(table, schema)
+            table = self._open(run.file).read_row_groups(list(run.numbers), columns=schema.names)
+            return table_cast(table, schema).combine_chunks()
         except Exception as error:  # whatever the file system of the file raises
-            self._files.pop(group.file, None)
+            self._files.pop(run.file, None)
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise DataError(
-                f"row group {group.number} of {group.file} cannot be read: {reason}"
+                f"row group {run.numbers[0]} of {run.file} cannot be read: {reason}"
             ) from error
 
     def _open(self, file: str) -> pq.ParquetFile:
@@ -113,5 +141,5 @@ class RowGroups:
         return self._files[file]
 
 
-def _key(group: Group, schema: pa.Schema) -> tuple[Any, ...]:
-    return group.file, group.number, *schema.names
+def _key(run: Run, schema: pa.Schema) -> tuple[Any, ...]:
+    return run.file, run.numbers, *schema.names

@@ -41,7 +41,7 @@ class Pictures(Content):
         first = 0 if train.rows is None else int(train.rows[0])
         table = train.table.select(self.columns)[first : first + 1]
         cell = table.column(column)[0].as_py()
-        self.shape = self._pixels(cell, first, "train").shape
+        self.shape = self._pixels(cell, first, train.name).shape
         mode = "rgb" if colour else "grey"
         self.variant = f"{self.shape[1]}×{self.shape[2]} {mode}, 256 levels"
 

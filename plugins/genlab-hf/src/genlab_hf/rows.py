@@ -16,6 +16,7 @@ class Rows:
 
     def __init__(self, part: Part, split: str, content: Content, labels: Labels | None) -> None:
         self.split, self.content, self.labels = split, content, labels
+        self._name = part.name
         columns = content.columns + ([labels.column] if labels else [])
         self._columns = part.table.select(columns)
         self._rows, self._length = part.rows, len(part)
@@ -27,8 +28,8 @@ class Rows:
         """rows: (B,) int64 → x: (B, *shape) float32, label: (B,) int64 or None, index: rows."""
         at = rows.numpy() if self._rows is None else self._rows[rows.numpy()]
         table = self._columns[at]
-        x = torch.from_numpy(self.content.read(table, at, self.split))
-        label = self.labels and torch.from_numpy(self.labels.read(table, at, self.split))
+        x = torch.from_numpy(self.content.read(table, at, self._name))
+        label = self.labels and torch.from_numpy(self.labels.read(table, at, self._name))
         return Batch(x, label, rows)
 
     def order(self, generator: torch.Generator) -> Tensor:

@@ -19,9 +19,10 @@ HELD_OUT = 0.1  # of the training rows, for a split that the data set does not h
 
 @dataclass(frozen=True)
 class Part:
-    """Rows of a table: all of them, or rows: (N,) int64 in rising order."""
+    """Rows of the split ``name`` of a data set: all of them, or rows: (N,) int64 in rising order."""
 
     table: Table
+    name: str
     rows: np.ndarray | None = None
 
     def __len__(self) -> int:
@@ -62,14 +63,14 @@ def parts(found: dict[str, Table], names: dict[str, str | None], seed: int) -> d
                 f"{_shown(train)}: give data.{split}=NAME of another split"
             )
     missing = [split for split in chosen if split not in given]
-    result = {split: Part(table) for split, table in given.items()}
+    result = {split: Part(table, str(chosen[split])) for split, table in given.items()}
     if missing:
         share = int(len(train) * HELD_OUT)
         order = np.random.Generator(np.random.PCG64(key("held out", seed))).permutation(len(train))
         for split in missing:
             taken, order = order[:share], order[share:]
-            result[split] = Part(train, np.sort(taken))
-        result["train"] = Part(train, np.sort(order))
+            result[split] = Part(train, str(chosen["train"]), np.sort(taken))
+        result["train"] = Part(train, str(chosen["train"]), np.sort(order))
     for split, part in result.items():
         if not len(part):
             raise DataError(
