@@ -18,7 +18,7 @@ from genlab.testing import check_data
 from genlab_hf import HuggingFaceData
 from genlab_hf import data as data_module
 from genlab_hf import splits as splits_module
-from genlab_hf.groups import RowGroups
+from genlab_hf.groups import RowGroups, runs_of
 
 SPLITS = ("train", "val", "test")
 
@@ -330,3 +330,13 @@ def test_small_row_groups_are_read_several_at_once(folder, reads, monkeypatch):
     assert len(batches) == 15
     assert sorted(len(numbers) for _, numbers, *_ in memory._tables) == [1] + [2] * 11
     assert len(reads) == len(set(reads)) == 23
+
+
+def test_the_groups_that_were_used_last_are_kept(folder):
+    data = HuggingFaceData(folder, columns=("a", "b"), streaming=True)
+    columns = data.parts["train"].table.select(["a", "b"])
+    runs = runs_of(data.parts["train"].table.groups, columns._schema, 0)[:3]
+    memory = RowGroups(2 * 84)
+    for i in (0, 1, 0, 2):
+        memory.table(runs[i], columns._schema)
+    assert [memory.holds(run, columns._schema) for run in runs] == [True, False, True]
