@@ -94,7 +94,12 @@ class Batch(NamedTuple):
 
 
 class BatchSource(Protocol):
-    """A data set: ``len`` and whole-batch indexing. (B,) int64 rows in, ``Batch`` out."""
+    """A data set: ``len`` and whole-batch indexing. (B,) int64 rows in, ``Batch`` out.
+
+    Where rows far apart are slow to read, it may have ``order(generator: torch.Generator)``, which gives
+    the order of an epoch: (N,) int64, each row once, a function of the data and the generator alone. It
+    takes the place of a permutation of all rows.
+    """
 
     def __len__(self) -> int: ...
     def __getitem__(self, rows: Tensor) -> Batch: ...

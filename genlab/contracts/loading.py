@@ -16,6 +16,12 @@ from torch.utils.data import DataLoader, DistributedSampler
 from genlab.randomness import generator
 
 
+def shuffled(dataset: Any, generator: torch.Generator) -> Tensor:
+    """(N,) int64: each row once, in the order of the data set's own ``order`` where it has one."""
+    own = getattr(dataset, "order", None)
+    return torch.randperm(len(dataset), generator=generator) if own is None else own(generator)
+
+
 class BatchSampler(DistributedSampler):
     """Yields (batch_size,) int64 row indices, a batch at a time.
 
@@ -44,7 +50,7 @@ class BatchSampler(DistributedSampler):
         n = len(self.dataset)  # type: ignore[arg-type]
         if not self.shuffle:
             return torch.arange(self.rank, n, self.num_replicas)
-        order = torch.randperm(n, generator=generator("order", self.seed, self.epoch))
+        order = shuffled(self.dataset, generator("order", self.seed, self.epoch))
         return order[torch.arange(self.rank, self.total_size, self.num_replicas) % n]
 
     def __iter__(self) -> Iterator[Tensor]:

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genlab.contracts import DataError, DataModule, DataSpec, GenlabError
+from genlab.contracts.loading import shuffled
 from genlab.data import fingerprint
 from genlab.data.files import cache
 from genlab.memory import rows_at_once
@@ -201,7 +202,7 @@ def _batches(dataset: Any) -> Iterator[Tensor]:
     epoch = 0
     while True:
         redraw(epoch)
-        order = torch.randperm(len(dataset), generator=generator("features", epoch))
+        order = shuffled(dataset, generator("features", epoch))
         whole = max(1, len(order) // BATCH) * BATCH
         yield from order[:whole].split(BATCH)
         epoch += 1

@@ -178,6 +178,27 @@ def _order(data: DataModule) -> Tensor:
     return torch.cat([batch.index for batch in data.train_dataloader()])
 
 
+@check(
+    "order(generator), where a data set has one, must give each row once, shuffled, and depend on the"
+    " generator alone: it is asked again in other processes and after a crash"
+)
+def an_order_follows_from_the_generator(s: DataSubject) -> None:
+    train = s.sources["train"]
+    own = getattr(train, "order", None)
+    if own is None:
+        raise Skip("genlab shuffles the data")
+    first = own(torch.Generator().manual_seed(1))
+    n, shape = len(train), tuple(first.shape)
+    expect(first.dtype == torch.int64 and shape == (n,), f"it is {first.dtype} of shape {shape}")
+    expect(torch.equal(first.sort().values, torch.arange(n)), "some come twice, or never")
+    torch.rand(3)
+    for other in (train, s.fresh().dataset("train")):
+        again = other.order(torch.Generator().manual_seed(1))  # type: ignore[attr-defined]
+        expect(torch.equal(first, again), "the same generator gives another order")
+    other = own(torch.Generator().manual_seed(2))
+    expect(n < 10 or not torch.equal(first, other), "another generator gives the same order")
+
+
 @check("copy.deepcopy must give a data module that works: other processes get copies")
 def copies_work(s: DataSubject) -> None:
     rows = s.rows("val")[:5]

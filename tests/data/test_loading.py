@@ -8,6 +8,7 @@ import torch
 from genlab.contracts import Batch
 from genlab.contracts.loading import BatchSampler, Loader
 from genlab.data import Bernoulli, digits
+from genlab.randomness import generator
 
 
 def rows_of(batches: list[Batch]) -> list[int]:
@@ -87,6 +88,30 @@ def test_an_abandoned_epoch_leaves_no_trace_in_the_next():
     for _ in range(3):
         assert len(list(islice(cut, 5))) == 5
         assert cut.state_dict() == {"position": 5}
+
+
+class _Backwards:
+    """Data with an order of their own: a random place to begin at, and backwards from there."""
+
+    def __len__(self) -> int:
+        return 10
+
+    def __getitem__(self, rows: torch.Tensor) -> Batch:
+        return Batch(rows[:, None].float(), None, rows)
+
+    def order(self, generator: torch.Generator) -> torch.Tensor:
+        return torch.arange(10).flip(0).roll(int(torch.randint(10, (), generator=generator)))
+
+
+def test_an_order_of_the_data_takes_the_place_of_a_permutation():
+    parts = [BatchSampler(_Backwards(), 3, True, seed=0, rank=r, world=2) for r in range(2)]
+    for epoch in range(3):
+        for part in parts:
+            part.set_epoch(epoch)
+        own = _Backwards().order(generator("order", 0, epoch))
+        assert [part.rows().tolist() for part in parts] == [own[r::2].tolist() for r in range(2)]
+    in_order = BatchSampler(_Backwards(), 3, False, seed=0, rank=0, world=1)
+    assert in_order.rows().tolist() == list(range(10))
 
 
 def test_the_sampler_tells_the_data_its_epoch():

@@ -198,6 +198,61 @@ class InOrder(Honest):
         return self._loader("train", shuffle=False)
 
 
+class _Ordered(Rows):
+    """Those of the first half come first."""
+
+    def order(self, generator):
+        halves = torch.arange(len(self)).chunk(2)
+        return torch.cat([half[torch.randperm(len(half), generator=generator)] for half in halves])
+
+
+class Ordered(Honest):
+    made = _Ordered
+
+
+class _Drawn(_Ordered):
+    def order(self, generator):
+        return torch.randint(len(self), (len(self),), generator=generator)
+
+
+@caught_by("an_order_follows_from_the_generator")
+class OrderWithReplacement(Honest):
+    made = _Drawn
+
+
+class _Global(_Ordered):
+    def order(self, generator):
+        return torch.randperm(len(self))
+
+
+@caught_by("an_order_follows_from_the_generator")
+class OrderOfGlobalDraws(Honest):
+    made = _Global
+
+
+class _Counting(_Ordered):
+    calls = 0
+
+    def order(self, generator):
+        self.calls += 1
+        return super().order(generator).roll(self.calls)
+
+
+@caught_by("an_order_follows_from_the_generator")
+class OrderOfCalls(Honest):
+    made = _Counting
+
+
+class _Fixed(_Ordered):
+    def order(self, generator):
+        return torch.arange(len(self)).flip(0)
+
+
+@caught_by("an_order_follows_from_the_generator")
+class OrderOfNoGenerator(Honest):
+    made = _Fixed
+
+
 @caught_by("copies_work")
 class OpenFile(Honest):
     def __init__(self) -> None:
@@ -205,11 +260,11 @@ class OpenFile(Honest):
         self.lines = (line for line in ())
 
 
-@pytest.mark.parametrize("build", [Honest, Unlabelled, digits, heartbeat, toy2d])
+@pytest.mark.parametrize("build", [Honest, Unlabelled, Ordered, digits, heartbeat, toy2d])
 def test_honest_data_pass(build):
     report = check_data(build)
     assert report.passed, str(report)
-    assert report.ran > len(DATA_CHECKS) - 1
+    assert report.ran >= len(DATA_CHECKS) - 1
 
 
 @pytest.mark.parametrize(("data", "check"), FAULTS, ids=lambda it: getattr(it, "__name__", it))

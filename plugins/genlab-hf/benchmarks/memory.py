@@ -1,12 +1,13 @@
 """How much memory does an epoch over a file take, and how long?
 
-    python benchmarks/memory.py [--rows N …] [--columns N] [--images N …] [--batches N]
+    python benchmarks/memory.py [--rows N …] [--columns N] [--images N …] [--batches N] [--window MB]
 
 Writes parquet files of random numbers (float32: 4,000,000 rows of 64 columns are 1.0 GB) and of images into
 a temporary folder, which is removed afterwards. Each is read in a process of its own: opened, standardised,
-and up to 1,000 random batches of an epoch gone through, which touch every page of the file. What counts is
-the private memory of the process at its peak; pages of mapped files are a cache that the operating system
-takes back when memory is short.
+and up to 1,000 batches of an epoch gone through; first mapped, which converts it, again mapped, then
+streamed. Random batches of a mapped file touch every page of it; those of a streamed one lie in one window
+after another. What counts is the private memory of the process at its peak; pages of mapped files are a
+cache that the operating system takes back when memory is short.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import io
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -75,7 +77,7 @@ class Peak(threading.Thread):
             time.sleep(0.01)
 
 
-def read(path: str, image: bool, most: int) -> dict[str, float]:
+def read(path: str, image: bool, most: int, window: int | None) -> dict[str, float]:
     """At most so many random batches of an epoch, and what they took."""
     import torch
 
@@ -87,7 +89,13 @@ def read(path: str, image: bool, most: int) -> dict[str, float]:
     time.sleep(0.1)
     before = peak.private
     start = time.perf_counter()
-    data = HuggingFaceData(path, image="image" if image else None, batch_size=BATCH)
+    data = HuggingFaceData(
+        path,
+        image="image" if image else None,
+        batch_size=BATCH,
+        streaming=window is not None,
+        window=window,
+    )
     opened = time.perf_counter()
     batches = 0
     for batch in itertools.islice(data.train_dataloader(), most):
@@ -105,18 +113,24 @@ def read(path: str, image: bool, most: int) -> dict[str, float]:
     }
 
 
-def measure(path: Path, image: bool, most: int) -> None:
-    cache = os.environ | {"HF_DATASETS_CACHE": str(path.parent / "cache")}
+def measure(path: Path, image: bool, most: int, window: int) -> None:
+    """Converted, found converted, and streamed."""
+    kept = path.parent / "cache"
+    cache = os.environ | {"HF_DATASETS_CACHE": str(kept)}
     size = path.stat().st_size / 1e6
-    for _ in range(2):  # the first converts the file, the second finds it converted
+    for way in ("converted", "mapped", "streamed"):
         command = [sys.executable, __file__, "--read", str(path), "--batches", str(most)]
         command += ["--image"] * image
+        if way == "streamed":
+            shutil.rmtree(kept)
+            command += ["--window", str(window)]
         done = subprocess.run(command, env=cache, check=True, stdout=subprocess.PIPE, text=True)
         f = json.loads(done.stdout.splitlines()[-1])
         print(
-            f"{path.name:24}{size:7.0f} MB   private {f['private'] / 1e6:6.0f} MB (imports "
+            f"{path.name:24}{size:7.0f} MB {way:10} private {f['private'] / 1e6:6.0f} MB (imports "
             f"{f['imports'] / 1e6:4.0f}), mapped {f['mapped'] / 1e6:6.0f} MB, "
-            f"opened in {f['open']:5.1f} s, {1e3 * f['batch']:6.2f} ms a batch of {BATCH}",
+            f"opened in {f['open']:5.1f} s, {1e3 * f['batch']:6.2f} ms each of {f['batches']} batches, "
+            f"{len(list(kept.rglob('*')))} files kept",
             flush=True,
         )
 
@@ -127,21 +141,23 @@ def main() -> None:
     parser.add_argument("--columns", type=int, default=64)
     parser.add_argument("--images", type=int, nargs="*", default=[])
     parser.add_argument("--batches", type=int, default=1000)
+    parser.add_argument("--window", type=int, default=256)
     parser.add_argument("--read", help=argparse.SUPPRESS)
     parser.add_argument("--image", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.read:
-        print(json.dumps(read(given.read, given.image, given.batches)))
+        streamed = given.window if "--window" in sys.argv else None
+        print(json.dumps(read(given.read, given.image, given.batches, streamed)))
         return
     with tempfile.TemporaryDirectory() as folder:
         for rows in given.rows:
             file = Path(folder) / f"numbers-{rows}.parquet"
             write_numbers(file, rows, given.columns)
-            measure(file, False, given.batches)
+            measure(file, False, given.batches, given.window)
         for rows in given.images:
             file = Path(folder) / f"images-{rows}.parquet"
             write_images(file, rows)
-            measure(file, True, given.batches)
+            measure(file, True, given.batches, given.window)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,6 @@ def numbers() -> dict[str, np.ndarray]:
 
 @pytest.fixture
 def table(tmp_path, numbers) -> str:
-    """A parquet file of the numbers."""
-    Dataset.from_dict(numbers).to_parquet(tmp_path / "table.parquet")
+    """A parquet file of the numbers, in row groups of 9."""
+    Dataset.from_dict(numbers).to_parquet(tmp_path / "table.parquet", batch_size=9)
     return str(tmp_path / "table.parquet")

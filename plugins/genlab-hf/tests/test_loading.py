@@ -10,12 +10,19 @@ import torch
 import genlab
 from genlab.contracts.loading import BatchSampler, Loader
 from genlab_hf import HuggingFaceData
+from genlab_hf import data as data_module
 from genlab_hf.rows import Rows
 
 
+@pytest.fixture(params=[False, True], ids=["mapped", "streamed"])
+def streaming(request, monkeypatch) -> bool:
+    monkeypatch.setattr(data_module, "MB", 100)  # windows of a few row groups
+    return request.param
+
+
 @pytest.fixture
-def data(table) -> HuggingFaceData:
-    return HuggingFaceData(table, columns=("a", "b"), label="kind")
+def data(table, streaming) -> HuggingFaceData:
+    return HuggingFaceData(table, columns=("a", "b"), label="kind", streaming=streaming)
 
 
 def loader(data, epoch, seed=0, rank=0, world=1, batch_size=7) -> Loader:
@@ -67,12 +74,13 @@ def test_a_worker_process_reads_the_same_rows(data):
     assert len(pickle.dumps(dataset)) < 50_000, "the rows themselves go to no process"
 
 
-def test_a_killed_run_goes_on_bit_for_bit(table, tmp_path, monkeypatch):
+def test_a_killed_run_goes_on_bit_for_bit(table, tmp_path, monkeypatch, streaming):
     words = [
         "model=made",
         "model.hidden=[8]",
         "data=hf",
         f"data.path={table}",
+        f"data.streaming={streaming}",
         "data.columns=[a,b]",
     ]
     words += ["data.batch_size=2", "stages.fit.max_epochs=3", "gallery=false", "evaluate=[test]"]

@@ -116,7 +116,15 @@ def test_all_columns_of_numbers_but_the_label(table):
         ({"columns": ("a",), "size": 5}, "data.size=5 belongs to images"),
         ({"image": "a"}, "data.image=a: the column holds no images; no column does"),
         ({"image": "a", "levels": 3}, "data.levels belongs to columns of numbers"),
-        ({"streaming": True}, "data.streaming=true is refused"),
+        ({"columns": ("a", "b", "a")}, "data.columns names 'a' twice"),
+        (
+            {"columns": ("a", "kind"), "label": "kind"},
+            "data.columns names 'kind', which is data.label",
+        ),
+        ({"columns": ("level",), "levels": 0}, "data.levels=0 must be at least 2"),
+        ({"window": 3}, "data.window=3 belongs to data.streaming=true"),
+        ({"revision": "abc"}, "data.revision=abc belongs to a name on the hub, and .* is here"),
+        ({"test": "train"}, "data.test=train is what is trained on"),
         (
             {"train": "training"},
             "data.train=training: there is no such split; the data set has train",
@@ -131,9 +139,10 @@ def test_what_does_not_fit_is_refused_in_one_line(table, options, message):
 
 
 def test_numbers_that_cannot_be_standardised_are_named(tmp_path):
-    flat = {"a": np.ones(50), "b": np.arange(50.0)}
-    with pytest.raises(DataError, match="column 'a' is constant"):
-        HuggingFaceData(str(tmp_path), files=save(tmp_path, train=flat))
+    for value in (1.0, 0.1, 1e8 / 3):  # the mean of many 0.1 is not 0.1
+        flat = {"a": np.full(5000, value), "b": np.arange(5000.0)}
+        with pytest.raises(DataError, match="column 'a' is constant"):
+            HuggingFaceData(str(tmp_path), files=save(tmp_path, train=flat))
     endless = {"a": [np.inf, *np.arange(49.0)], "b": np.arange(50.0)}
     with pytest.raises(DataError, match="column 'a' has empty or infinite entries"):
         HuggingFaceData(str(tmp_path), files=save(tmp_path, train=endless))

@@ -82,6 +82,23 @@ def test_colours_come_first_and_a_size_cuts_the_middle_as_genlab_does(tmp_path):
         assert torch.equal(ours.dataset(split)[rows].x, theirs.dataset(split)[rows].x)
 
 
+def test_pictures_are_turned_upright_and_set_on_white(tmp_path, grey):
+    colours = np.random.Generator(np.random.PCG64(2)).integers(0, 256, (4, 6, 3), dtype=np.uint8)
+    turned = Pillow.Exif()
+    turned[0x0112] = 6  # the first row is the right side
+    file = io.BytesIO()
+    Pillow.fromarray(np.rot90(colours)).save(file, "png", exif=turned)
+    clear = io.BytesIO()
+    layers = np.dstack([colours, np.zeros((4, 6), np.uint8)])
+    Pillow.fromarray(layers).save(clear, "png")
+    cells = [{"bytes": f.getvalue(), "path": None} for f in (file, clear)] * 15
+    data = HuggingFaceData(save(tmp_path, cells), image="picture")
+    x = data.dataset("train")[torch.arange(24)].x
+    upright = torch.from_numpy(colours).permute(2, 0, 1) / 255
+    expected = torch.stack([upright, torch.ones(3, 4, 6)])[data.parts["train"].rows % 2]
+    assert torch.equal(x, expected)
+
+
 def test_files_of_a_folder_are_read_by_their_paths(tmp_path, grey):
     for k, x in enumerate(grey):
         (tmp_path / "train" / "ab"[k % 2]).mkdir(parents=True, exist_ok=True)
@@ -97,7 +114,7 @@ def test_images_of_other_sizes_need_a_size(tmp_path, grey):
     cells[33] = encoded(np.zeros((9, 9), np.uint8))
     path = save(tmp_path, cells)
     data = HuggingFaceData(path, image="picture")
-    message = r"row 33 of \w+ is 9×9 and the first one 5×7: give data.size=N"
+    message = r"row 33 of train is 9×9 and the first one 5×7: give data.size=N"
     with pytest.raises(DataError, match=message):
         read_all(data)
     assert HuggingFaceData(path, image="picture", size=5).spec.shape == (3, 5, 5)
@@ -114,7 +131,7 @@ def test_images_of_other_sizes_need_a_size(tmp_path, grey):
 def test_what_is_no_image_is_named_with_its_row(tmp_path, grey, cell, message):
     path = save(tmp_path, [cell if k == 8 else encoded(x) for k, x in enumerate(grey)])
     data = HuggingFaceData(path, image="picture", mode="grey")
-    with pytest.raises(DataError, match=rf"row 8 of \w+ {message}"):
+    with pytest.raises(DataError, match=rf"row 8 of train {message}"):
         read_all(data)
 
 

@@ -110,9 +110,9 @@ def test_a_name_on_the_hub_is_asked_for_as_given(monkeypatch):
     monkeypatch.setattr(datasets, "load_dataset", answer)
     files = {"train": "data/*.parquet"}
     data = HuggingFaceData("owner/name", subset="small", revision="abc", files=files)
-    options = {"revision": "abc", "data_files": files, "cache_dir": None}
-    options["writer_batch_size"] = 10_000
-    assert asked == [(("owner/name", "small"), options)]
+    options = {"path": "owner/name", "name": "small", "revision": "abc", "data_files": files}
+    options |= {"cache_dir": None, "writer_batch_size": 10_000}
+    assert asked == [((), options)]
     assert data.spec.name == "name", "part of the names of folders"
     assert data.spec.variant == "owner/name, small, revision abc, standardised"
 

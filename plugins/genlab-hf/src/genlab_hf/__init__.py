@@ -1,13 +1,15 @@
 """Data of Hugging Face ``datasets`` for genlab: files of your own and names on the hub, larger than memory.
 
-A data set is a table of columns in Arrow files that are mapped into memory: a row is read from disk when it
-is asked for, and what has been read may be forgotten again by the operating system. So the order of an
-epoch, the share of each process and the place where a resumed run goes on are genlab's own, functions of
-(seed, epoch) and a position; any row can be had at any time.
+A data set is a table of columns, and any row can be had at any time: from Arrow files that are mapped into
+memory, of which the operating system forgets again what has been read, or from parquet files that are read
+where they lie, row group by row group. So the order of an epoch, the share of each process and the place
+where a resumed run goes on are functions of (seed, epoch) and a position.
 
 | file | says |
 |---|---|
-| ``loading`` | a path or a name as the splits of ``datasets`` |
+| ``loading`` | a path or a name as tables, one for each split |
+| ``table`` | rows that can be had by their numbers; mapped files |
+| ``stream``, ``groups`` | parquet files where they lie; their row groups, and those in memory |
 | ``splits`` | which rows are for training, validation and test |
 | ``content`` | what columns hold: the shape of a datum, and how rows become data |
 | ``pictures``, ``numbers`` | a column of images; columns of numbers |

@@ -6,10 +6,10 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 import pyarrow as pa
-from datasets import Dataset
 
 from genlab.contracts import Support, UsageError
 from genlab.spelling import suggest
+from genlab_hf.table import Table
 
 
 class Content(ABC):
@@ -24,15 +24,16 @@ class Content(ABC):
 
     @abstractmethod
     def read(self, table: pa.Table, rows: np.ndarray, split: str) -> np.ndarray:
-        """(B, *shape) float32 of B rows of the columns. rows: (B,), where they stand, for messages.
+        """(B, *shape) float32 of B rows of the columns. rows: (B,), where they stand in the split of the
+        data set, for messages.
 
         Raises DataError for what is no datum.
         """
 
 
-def require_column(dataset: Dataset, option: str, name: str) -> None:
+def require_column(table: Table, option: str, name: str) -> None:
     """Raise UsageError, with the nearest name, where the data set has no such column."""
-    if name not in dataset.column_names:
+    if name not in table.features:
         raise UsageError(
-            f"data.{option}={name}: there is no such column{suggest(name, dataset.column_names)}"
+            f"data.{option}={name}: there is no such column{suggest(name, list(table.features))}"
         )

@@ -10,11 +10,15 @@ from genlab.contracts import DataModule, DataSpec, Support, UsageError
 from genlab.data.source import check_split
 from genlab_hf.content import Content
 from genlab_hf.labels import Labels
-from genlab_hf.loading import load
+from genlab_hf.loading import load, stream
 from genlab_hf.numbers import Numbers
 from genlab_hf.pictures import Pictures
 from genlab_hf.rows import Rows
 from genlab_hf.splits import BLOCK, parts
+from genlab_hf.table import Table
+
+MB = 10**6
+WINDOW = 256  # MB
 
 
 class HuggingFaceData(DataModule):
@@ -30,7 +34,9 @@ class HuggingFaceData(DataModule):
     train, val, test: the names of the splits. What has none of its own is a tenth of the training rows,
         drawn from seed.
     cache: where ``datasets`` keeps what it fetched and converted; None is its own folder.
-    streaming: refused, see ``_refuse_streaming``.
+    streaming: parquet is read where it lies, a row group at a time, and nothing is kept on disk. The
+        numbers are the same; only the order of an epoch is another, see ``genlab_hf.stream``.
+    window: MB (10⁶ bytes) of row groups that are mixed and in memory when streaming; 256 where None.
 
     Raises UsageError and DataError, in one line, for what is not there or does not fit together.
     """
@@ -55,15 +61,20 @@ class HuggingFaceData(DataModule):
         seed: int = 0,
         batch_size: int = 100,
         streaming: bool = False,
+        window: int | None = None,
     ) -> None:
         super().__init__(batch_size)
-        if streaming:
-            _refuse_streaming()
         _refuse_mixture(image, {"columns": columns, "support": support, "levels": levels})
         if image is None and size is not None:
             raise UsageError(f"data.size={size} belongs to images: give data.image=COLUMN")
-        chunk = BLOCK if image is None else None
-        found = load(path, subset=subset, revision=revision, files=files, cache=cache, chunk=chunk)
+        of_the_hub = {"subset": subset, "revision": revision, "files": files}
+        if streaming:
+            found = _streamed(path, cache, window, **of_the_hub)
+        else:
+            if window is not None:
+                raise UsageError(f"data.window={window} belongs to data.streaming=true")
+            chunk = BLOCK if image is None else None
+            found = load(path, cache=cache, chunk=chunk, **of_the_hub)
         self.parts = parts(found, {"train": train, "val": val, "test": test}, seed)
         self.content: Content = (
             Numbers(self.parts, columns, label, support, levels)
@@ -71,9 +82,9 @@ class HuggingFaceData(DataModule):
             else Pictures(self.parts, image, size, mode == "rgb")
         )
         self.labels = None if label is None else Labels(self.parts, label)
-        here = Path(path).expanduser().exists()
-        self._name = Path(path).stem if here else path.split("/")[-1]
-        origin = [None if here else path, subset, revision and f"revision {revision}"]
+        here = Path(path).expanduser()
+        self._name = _name(here.resolve()) if here.exists() else path.split("/")[-1]
+        origin = [None if here.exists() else path, subset, revision and f"revision {revision}"]
         self._version = ", ".join(filter(None, origin))
 
     @cached_property
@@ -94,19 +105,29 @@ class HuggingFaceData(DataModule):
         return Rows(self.parts[split], split, self.content, self.labels)
 
 
+def _streamed(
+    path: str,
+    cache: str | None,
+    window: int | None,
+    subset: str | None,
+    revision: str | None,
+    files: dict[str, str] | None,
+) -> dict[str, Table]:
+    if cache is not None:
+        raise UsageError(f"data.cache={cache}: data.streaming=true keeps nothing; leave one out")
+    if window is not None and window < 1:
+        raise UsageError(f"data.window={window} must be at least 1 (MB)")
+    most = MB * (window or WINDOW)
+    return stream(path, subset=subset, revision=revision, files=files, window=most)
+
+
+def _name(path: Path) -> str:
+    return path.name if path.is_dir() else path.stem
+
+
 def _refuse_mixture(image: str | None, of_numbers: dict[str, object]) -> None:
     for name, value in of_numbers.items():
         if image is not None and value is not None:
             raise UsageError(
                 f"data.{name} belongs to columns of numbers: leave it out, or data.image={image}"
             )
-
-
-def _refuse_streaming() -> None:
-    """A stream has no row n: its order is that of its files, shuffled in a buffer that a resumed run cannot
-    fill again as it was, and ranks and blocks of an evaluation cannot ask for their own rows."""
-    raise UsageError(
-        "data.streaming=true is refused: a stream cannot be resumed in the middle of an epoch, shuffled "
-        "as a function of (seed, epoch) or shared among processes row by row; leave it out, and files "
-        "larger than memory are mapped from disk"
-    )

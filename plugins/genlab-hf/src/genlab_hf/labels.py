@@ -15,7 +15,7 @@ class Labels:
     """classes: those that the data set names, or one more than the largest number in any split."""
 
     def __init__(self, parts: dict[str, Part], column: str) -> None:
-        train = parts["train"].dataset
+        train = parts["train"].table
         require_column(train, "label", column)
         feature, kind = train.features[column], train.features.arrow_schema.field(column).type
         if not pa.types.is_integer(kind):

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import datasets
 import numpy as np
 import pyarrow as pa
-from datasets import Dataset
 
 from genlab.contracts import DataError, Support, UsageError
 from genlab_hf.content import Content, require_column
 from genlab_hf.splits import Part
+from genlab_hf.table import Table
 
 INDEX = "__index_level_"  # how pandas names the column that only counts rows
 
@@ -34,10 +34,13 @@ class Numbers(Content):
         support: Support | None,
         levels: int | None,
     ) -> None:
-        train = parts["train"].dataset
+        if levels is not None and levels < 2:
+            raise UsageError(f"data.levels={levels} must be at least 2")
+        train = parts["train"].table
         self.columns = _numeric(train, label) if columns is None else list(columns)
         for column in self.columns:
             require_column(train, "columns", column)
+        _require_different(self.columns, label)
         kinds = [train.features.arrow_schema.field(column).type for column in self.columns]
         _require_numbers(self.columns, kinds)
         self.shape = (len(self.columns),)
@@ -80,11 +83,11 @@ def values(table: pa.Table, columns: list[str]) -> np.ndarray:
     return x
 
 
-def _numeric(dataset: Dataset, label: str | None) -> list[str]:
+def _numeric(table: Table, label: str | None) -> list[str]:
     """The columns of plain numbers, in the order of the data set."""
     found = [
         column
-        for column, feature in dataset.features.items()
+        for column, feature in table.features.items()
         if isinstance(feature, datasets.Value)
         and _is_number(feature.pa_type)
         and column != label
@@ -92,10 +95,20 @@ def _numeric(dataset: Dataset, label: str | None) -> list[str]:
     ]
     if not found:
         raise UsageError(
-            f"no column of {', '.join(dataset.column_names)} holds numbers: give data.image=COLUMN for "
+            f"no column of {', '.join(table.features)} holds numbers: give data.image=COLUMN for "
             "images"
         )
     return found
+
+
+def _require_different(columns: list[str], label: str | None) -> None:
+    for column in columns:
+        if columns.count(column) > 1:
+            raise UsageError(f"data.columns names {column!r} twice")
+        if column == label:
+            raise UsageError(
+                f"data.columns names {column!r}, which is data.label: leave it out of one of them"
+            )
 
 
 def _require_numbers(columns: list[str], kinds: list[pa.DataType]) -> None:
@@ -151,6 +164,7 @@ def _moments(train: Part, columns: list[str]) -> tuple[np.ndarray, np.ndarray]:
     variances, Stanford STAN-CS-79-773, 1979.
     """
     n, mean, squares = 0, np.zeros(len(columns)), np.zeros(len(columns))
+    low, high = np.full(len(columns), np.inf), np.full(len(columns), -np.inf)
     for table, _ in train.blocks(columns):
         x = values(table, columns)
         with np.errstate(invalid="ignore"):  # of what is infinite, and refused below
@@ -158,10 +172,12 @@ def _moments(train: Part, columns: list[str]) -> tuple[np.ndarray, np.ndarray]:
             squares += ((x - x.mean(0)) ** 2).sum(0) + ahead**2 * n * len(x) / total
             mean += ahead * len(x) / total
         n = total
+        low, high = np.minimum(low, x.min(0)), np.maximum(high, x.max(0))
     sigma = np.sqrt(squares / n)
-    for column, deviation in zip(columns, sigma, strict=True):
-        if not deviation > 0:
-            fault = "is constant" if deviation == 0 else "has empty or infinite entries"
+    for d, column in enumerate(columns):
+        constant = low[d] == high[d]  # rounding gives it a deviation that is not 0
+        if constant or not np.isfinite(sigma[d]):
+            fault = "is constant" if constant else "has empty or infinite entries"
             raise DataError(
                 f"column {column!r} {fault} over the training rows and cannot be standardised: leave "
                 "it out of data.columns, or those rows out of the data"

@@ -28,9 +28,9 @@ class Pictures(Content):
 
     def __init__(self, parts: dict[str, Part], column: str, size: int | None, colour: bool) -> None:
         train = parts["train"]
-        require_column(train.dataset, "image", column)
-        if not isinstance(train.dataset.features[column], datasets.Image):
-            images = [c for c, f in train.dataset.features.items() if isinstance(f, datasets.Image)]
+        require_column(train.table, "image", column)
+        if not isinstance(train.table.features[column], datasets.Image):
+            images = [c for c, f in train.table.features.items() if isinstance(f, datasets.Image)]
             raise UsageError(
                 f"data.image={column}: the column holds no images; "
                 + (f"those of {', '.join(images)} do" if images else "no column does")
@@ -39,8 +39,9 @@ class Pictures(Content):
             raise UsageError(f"data.size={size} must be at least 1")
         self.columns, self.size, self.colour = [column], size, colour
         first = 0 if train.rows is None else int(train.rows[0])
-        cell = train.tables(self.columns)[first].column(column)[0].as_py()
-        self.shape = self._pixels(cell, first, "train").shape
+        table = train.table.select(self.columns)[first : first + 1]
+        cell = table.column(column)[0].as_py()
+        self.shape = self._pixels(cell, first, train.name).shape
         mode = "rgb" if colour else "grey"
         self.variant = f"{self.shape[1]}×{self.shape[2]} {mode}, 256 levels"
 

@@ -1,4 +1,4 @@
-"""A split, read batch by batch from mapped files."""
+"""A split, read batch by batch."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ class Rows:
 
     def __init__(self, part: Part, split: str, content: Content, labels: Labels | None) -> None:
         self.split, self.content, self.labels = split, content, labels
+        self._name = part.name
         columns = content.columns + ([labels.column] if labels else [])
-        self._dataset = part.tables(columns)
+        self._columns = part.table.select(columns)
         self._rows, self._length = part.rows, len(part)
 
     def __len__(self) -> int:
@@ -26,7 +27,11 @@ class Rows:
     def __getitem__(self, rows: Tensor) -> Batch:
         """rows: (B,) int64 → x: (B, *shape) float32, label: (B,) int64 or None, index: rows."""
         at = rows.numpy() if self._rows is None else self._rows[rows.numpy()]
-        table = self._dataset[at]
-        x = torch.from_numpy(self.content.read(table, at, self.split))
-        label = self.labels and torch.from_numpy(self.labels.read(table, at, self.split))
+        table = self._columns[at]
+        x = torch.from_numpy(self.content.read(table, at, self._name))
+        label = self.labels and torch.from_numpy(self.labels.read(table, at, self._name))
         return Batch(x, label, rows)
+
+    def order(self, generator: torch.Generator) -> Tensor:
+        """(N,) int64: the order of an epoch, in which rows that are read together stand together."""
+        return self._columns.order(self._rows, generator)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from datasets import Dataset
 
-from genlab.contracts import DataError
+from genlab.contracts import DataError, UsageError
 from genlab.randomness import key
+from genlab_hf.table import Table
 
 USUAL = {"val": ("validation", "val", "valid", "dev"), "test": ("test",)}
 BLOCK = 10_000  # rows that a pass over all of them reads at a time
@@ -20,56 +19,58 @@ HELD_OUT = 0.1  # of the training rows, for a split that the data set does not h
 
 @dataclass(frozen=True)
 class Part:
-    """Rows of a split of ``datasets``: all of them, or rows: (N,) int64 in rising order."""
+    """Rows of the split ``name`` of a data set: all of them, or rows: (N,) int64 in rising order."""
 
-    dataset: Dataset
+    table: Table
+    name: str
     rows: np.ndarray | None = None
 
     def __len__(self) -> int:
-        return len(self.dataset) if self.rows is None else len(self.rows)
-
-    def tables(self, columns: list[str]) -> Any:
-        """These columns of the whole split as a Dataset whose rows come as Arrow tables."""
-        return self.dataset.select_columns(columns).with_format("arrow")
+        return len(self.table) if self.rows is None else len(self.rows)
 
     def blocks(self, columns: list[str]) -> Iterator[tuple[pa.Table, np.ndarray]]:
-        """Each row once, in order, in tables of at most BLOCK, and where its rows stand in the split."""
-        mine = np.full(len(self.dataset), self.rows is None)
-        if self.rows is not None:
-            mine[self.rows] = True
-        first = 0
-        for table in self.tables(columns).iter(BLOCK):
-            own = np.flatnonzero(mine[first : first + len(table)])
+        """Each row once, in order, in tables of at most BLOCK, and where its rows stand in the table."""
+        found = self.table.select(columns)
+        for first in range(0, len(self.table), BLOCK):
+            stop = min(first + BLOCK, len(self.table))
+            if self.rows is None:
+                yield found[first:stop], np.arange(first, stop)
+                continue
+            own = self.rows[slice(*np.searchsorted(self.rows, [first, stop]))]
             if len(own):
-                yield table.take(own), first + own
-            first += len(table)
+                yield found[first:stop].take(pa.array(own - first)), own
 
 
-def parts(found: dict[str, Dataset], names: dict[str, str | None], seed: int) -> dict[str, Part]:
-    """train, val and test, which share no row.
+def parts(found: dict[str, Table], names: dict[str, str | None], seed: int) -> dict[str, Part]:
+    """train, val and test. They share no row, but for val and test that are given the same name.
 
     names: of the splits in the data set. None for val or test takes the usual name; where there is none
     of it, a tenth of the training rows is held out, drawn from seed.
     Raises DataError for a split that is not there, has no rows or has other columns than the training one.
     """
     chosen = {split: _chosen(split, name, found) for split, name in names.items()}
+    for split in ("val", "test"):
+        if chosen[split] == chosen["train"]:
+            raise UsageError(
+                f"data.{split}={chosen[split]} is what is trained on: give another split"
+            )
     given = {split: found[name] for split, name in chosen.items() if name is not None}
     train = given["train"]
-    for split, dataset in given.items():
-        if dataset.features != train.features:
+    for split, table in given.items():
+        if table.features != train.features:
             raise DataError(
-                f"{chosen[split]} has the columns {_shown(dataset)}, and {chosen['train']} has "
+                f"{chosen[split]} has the columns {_shown(table)}, and {chosen['train']} has "
                 f"{_shown(train)}: give data.{split}=NAME of another split"
             )
     missing = [split for split in chosen if split not in given]
-    result = {split: Part(dataset) for split, dataset in given.items()}
+    result = {split: Part(table, str(chosen[split])) for split, table in given.items()}
     if missing:
         share = int(len(train) * HELD_OUT)
         order = np.random.Generator(np.random.PCG64(key("held out", seed))).permutation(len(train))
         for split in missing:
             taken, order = order[:share], order[share:]
-            result[split] = Part(train, np.sort(taken))
-        result["train"] = Part(train, np.sort(order))
+            result[split] = Part(train, str(chosen["train"]), np.sort(taken))
+        result["train"] = Part(train, str(chosen["train"]), np.sort(order))
     for split, part in result.items():
         if not len(part):
             raise DataError(
@@ -78,7 +79,7 @@ def parts(found: dict[str, Dataset], names: dict[str, str | None], seed: int) ->
     return result
 
 
-def _chosen(split: str, name: str | None, found: dict[str, Dataset]) -> str | None:
+def _chosen(split: str, name: str | None, found: dict[str, Table]) -> str | None:
     """The name of a split in the data set; None where it is to be held out."""
     if name is None:
         return next((usual for usual in USUAL[split] if usual in found), None)
@@ -89,6 +90,6 @@ def _chosen(split: str, name: str | None, found: dict[str, Dataset]) -> str | No
     return name
 
 
-def _shown(dataset: Dataset) -> str:
-    fields = dataset.features.arrow_schema
+def _shown(table: Table) -> str:
+    fields = table.features.arrow_schema
     return ", ".join(f"{field.name} ({str(field.type).splitlines()[0]})" for field in fields)
