@@ -21,7 +21,7 @@ from genlab.contracts import (
 )
 from genlab.testing.ambient import ambient
 from genlab.testing.spaces import Space
-from genlab.testing.training import SkewedData, train
+from genlab.testing.training import SkewedData, Training, train
 
 Build = Callable[[DataSpec], Model]
 
@@ -32,7 +32,7 @@ FLOOR = -1e3  # nats: log-probabilities below are as good as -inf, and can be av
 
 @dataclass
 class Subject:
-    """model: trained on ``space``, in eval mode. silent: parameters that no gradient reached.
+    """model: trained on ``space``, in eval mode; training: what was seen on the way.
 
     draws: how many samples the comparisons with probabilities take.
     """
@@ -40,7 +40,7 @@ class Subject:
     build: Build
     space: Space
     model: Any  # its capabilities are asked for by each check
-    silent: list[str]
+    training: Training
     seed: int
     draws: int
 
@@ -59,8 +59,8 @@ class Subject:
     @classmethod
     def trained(cls, build: Build, space: Space, *, seed: int, steps: int, draws: int) -> Subject:
         model = cls.fresh_model(build, space, seed)
-        silent = train(model, space, steps=steps, seed=seed)
-        return cls(build, space, model, silent, seed, draws)
+        seen = train(model, space, steps=steps, seed=seed)
+        return cls(build, space, model, seen, seed, draws)
 
     @staticmethod
     def fresh_model(build: Build, space: Space, seed: int) -> Model:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import torch
 from pytorch_lightning import Callback, Trainer
@@ -58,36 +59,78 @@ def quick_adam(parameters: Iterable[nn.Parameter]) -> Optimizer:
     return torch.optim.Adam(parameters, lr=1e-2)
 
 
-def train(model: Trainable, space: Space, *, steps: int, seed: int) -> list[str]:
+class Monitored(NamedTuple):
+    """The value that a stage would choose its weights by, before it and after, on validation data."""
+
+    stage: str
+    name: str
+    before: float
+    after: float
+
+
+@dataclass
+class Training:
+    """silent: the parameters that no gradient reached, each as "stage: name"."""
+
+    silent: list[str] = field(default_factory=list)
+    monitored: list[Monitored] = field(default_factory=list)
+
+
+def train(model: Trainable, space: Space, *, steps: int, seed: int) -> Training:
     """Fit every stage for at most ``steps`` steps; leave the model in eval mode.
 
     What a run may change is changed or left out: a stage's decay is kept, its averaging is not.
-    Returns the parameters that no gradient reached, each as "stage: name".
     """
-    data = SkewedData(space, seed)
-    silent: list[str] = []
+    data, seen = SkewedData(space, seed), Training()
     for stage in model.stages():
-        silent += [f"{stage.name}: {name}" for name in _fit(model, stage, data, steps, seed)]
+        if stage.solve is None:
+            _fit(model, stage, data, steps, seed, seen)
+        else:
+            _solve(model, stage, stage.solve, data, seed)
     model.eval()
-    return silent
+    return seen
 
 
-def _fit(model: Trainable, stage: Stage, data: SkewedData, steps: int, seed: int) -> list[str]:
-    if stage.solve is not None:
-        model.enter(stage)
-        rows = data.dataset("train")
-        with ambient("solve", seed, stage.name), torch.no_grad():
-            stage.solve([rows[part] for part in torch.arange(len(rows)).split(BATCH)])
-        return []
+def _solve(
+    model: Trainable,
+    stage: Stage,
+    solve: Callable[[Sequence[Batch]], None],
+    data: SkewedData,
+    seed: int,
+) -> None:
+    model.enter(stage)
+    rows = data.dataset("train")
+    with ambient("solve", seed, stage.name), torch.no_grad():
+        solve([rows[part] for part in torch.arange(len(rows)).split(BATCH)])
+
+
+def _fit(
+    model: Trainable, stage: Stage, data: SkewedData, steps: int, seed: int, seen: Training
+) -> None:
     steps = min(steps, stage.max_steps or steps)
     model.enter(replace(stage, optimizer=stage.optimizer or quick_adam, max_steps=steps))
     if stage.begin is not None:
         with ambient("begin", seed, stage.name):
             stage.begin(data.dataset("train")[torch.arange(ROWS)])
-    watch = _Watch(stage, seed)
+    watch, before = _Watch(stage, seed), _validated(model, stage, data, seed)
     with ambient("fit", seed, stage.name), quiet():
         _trainer(watch, steps).fit(model, datamodule=data)
-    return watch.silent()
+    seen.silent += [f"{stage.name}: {name}" for name in watch.silent()]
+    after = _validated(model, stage, data, seed)
+    for name in list(before.keys() & after.keys())[:1]:
+        seen.monitored.append(Monitored(stage.name, name, before[name], after[name]))
+
+
+def _validated(model: Trainable, stage: Stage, data: SkewedData, seed: int) -> dict[str, float]:
+    """The value that is monitored, the first of what is validated; nothing where it is no number."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    with ambient("validate", seed, stage.name), torch.no_grad():
+        found = (stage.validate or model.validate)(data.dataset("val")[torch.arange(2 * BATCH)])
+    for module in training:
+        module.training = True
+    values = {name: float(value.double().mean()) for name, value in list(found.items())[:1]}
+    return {name: value for name, value in values.items() if math.isfinite(value)}
 
 
 class _Watch(Callback):

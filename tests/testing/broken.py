@@ -167,6 +167,14 @@ class NaNOnOneDatum(Factorised):
         return mass(self.log_prob(x) + 0 * (total / total))
 
 
+@caught_by("likelihoods_of_large_data_are_finite")
+class ProbabilitiesInFloat32(Factorised):
+    """Right on a few bits, and minus infinity on an image."""
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        return super().log_prob(x).exp().log()
+
+
 @caught_by("likelihood_says_what_it_is")
 class WrongMeasure(Gaussian):
     def log_likelihood(self, x, *, label=None, generator):
@@ -239,6 +247,12 @@ class WeightsOfTheBestDraw(PriorWeighted):
     def log_weights(self, x, k, *, label=None, generator):
         twice = super().log_weights(x, 2 * k, generator=generator)
         return twice.unflatten(0, (k, 2)).max(1).values
+
+
+@caught_by("weights_come_from_draws_of_their_own")
+class ManyOfOneDraw(Latent):
+    def log_weights(self, x, k, *, label=None, generator) -> Tensor:
+        return super().log_weights(x, 1, generator=generator).expand(k, -1)
 
 
 @caught_by("weights_agree_with_the_sampler")
@@ -466,6 +480,20 @@ class InfiniteLoss(Factorised):
         return super().loss(batch) / (1 - len(batch.x) % 2)
 
 
+@caught_by("losses_are_means_over_the_batch")
+class SummedLoss(Factorised):
+    def loss(self, batch: Batch) -> Tensor:
+        return super().loss(batch) * len(batch.x)
+
+
+@caught_by("what_is_monitored_falls")
+class MonitorsLogP(Factorised):
+    """Higher is better: the checkpoint that is kept is the worst."""
+
+    def validate(self, batch: Batch) -> dict[str, Tensor]:
+        return {"log_p": self.log_prob(batch.x)}
+
+
 @caught_by("validation_gives_a_number_per_datum")
 class ValidationOfTheBatch(Factorised):
     def validate(self, batch: Batch) -> dict[str, Tensor]:
@@ -681,6 +709,12 @@ class CentredCodes(Bottleneck):
 class OneCodeForAll(Latent):
     def encode(self, x: Tensor) -> Tensor:
         return super().encode(x)[:1]
+
+
+@caught_by("codes_tell_data_apart")
+class SilentCodes(Latent):
+    def encode(self, x: Tensor) -> Tensor:
+        return 0 * super().encode(x)
 
 
 @caught_by("reconstructions_of_bits_are_probabilities")

@@ -42,6 +42,12 @@ def codes_of_a_datum_ignore_their_batch(s: Subject) -> None:
     expect(torch.allclose(together, alone, CLOSE, CLOSE), "reconstructions differ")
 
 
+@check("encode must tell data apart: all of them have one and the same code", needs=HasEncoder)
+def codes_tell_data_apart(s: Subject) -> None:
+    z = s.model.encode(s.data(64).x)
+    expect(bool((z != z[:1]).any()), f"that of 64 data is {z[0].flatten()[:4].tolist()} …")
+
+
 @check(
     "on BINARY data decode must give the mean of each bit, a probability in [0, 1]: not its logit",
     needs=HasEncoder,

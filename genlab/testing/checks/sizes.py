@@ -8,12 +8,13 @@ from dataclasses import replace
 import torch
 
 from genlab.contracts import GenerativeModel, HasLikelihood, UsageError
-from genlab.testing.check import check, expect
+from genlab.testing.check import Skip, check, expect
 from genlab.testing.spaces import space_of
 from genlab.testing.subject import Subject
 
 SHAPES = ((1,), (7,), (1, 3, 2), (3, 2, 2))  # small: some models enumerate their states
 ROWS = (1, 3)
+LARGE = (1, 16, 16)  # at 0.7 nats a bit, e^-177 is no float32
 
 
 @check(
@@ -32,6 +33,22 @@ def odd_sizes_are_taken_or_refused(s: Subject) -> None:
         where = "x".join(map(str, shape))
         for n in ROWS:
             _try(s, model, space, n, f"{n} data of {where}")
+
+
+@check(
+    "the log-likelihood of large data must be finite: probabilities are multiplied, or added, as they are,"
+    " where log-probabilities must be added and logsumexp taken",
+    needs=HasLikelihood,
+)
+def likelihoods_of_large_data_are_finite(s: Subject) -> None:
+    space = space_of(replace(s.space.spec, shape=LARGE))
+    try:
+        model = s.fresh_model(s.build, space, s.seed).eval()
+    except Exception as error:
+        raise Skip(f"it cannot be built for {space.title}: {error}") from None
+    x, _ = space.draw(2, s.generator("large"))
+    nats = model.log_likelihood(x, generator=s.generator("large")).nats  # type: ignore[attr-defined]
+    expect(bool(nats.isfinite().all()), f"{nats.tolist()} nats of {space.title}")
 
 
 def _try(s: Subject, model: object, space, n: int, where: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from genlab.contracts import HasImportanceWeights
-from genlab.testing.check import check, expect
+from genlab.testing.check import Skip, check, expect
 from genlab.testing.statistics import MANY_SIGMAS, SIGMAS, Estimate, against_counts
 from genlab.testing.subject import Subject
 
@@ -23,6 +23,18 @@ def weights_have_a_row_per_draw(s: Subject) -> None:
         )
         expect(not weights.isnan().any(), "some are NaN")
         expect(not (weights == torch.inf).any(), "some are infinite")
+
+
+@check(
+    "the k weights of a datum must come from k draws: they are all the same, so that more of them are no"
+    " better than one",
+    needs=HasImportanceWeights,
+)
+def weights_come_from_draws_of_their_own(s: Subject) -> None:
+    if s.exact:
+        raise Skip("the likelihood is exact, and every weight is p(x)")
+    weights = s.model.log_weights(s.distinct(7), 8, generator=s.generator("own draws"))
+    expect(bool((weights != weights[:1]).any()), "8 weights of each of 7 data")
 
 
 @check(
