@@ -21,8 +21,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-from genlab.errors import PluginError, UsageError
-from genlab.plugins import plugins, used_plugins
+from genlab.errors import PluginError, UsageError, place
+from genlab.plugins import not_used, plugins, used_plugins
 from genlab.spelling import suggest
 
 # Classes of other libraries that a configuration may name. A prefix would not be safe: torch.load and
@@ -58,6 +58,11 @@ def allow_targets(prefixes: Sequence[str]) -> None:
     _trusted_prefixes.extend(prefixes)
     if str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))
+
+
+def trusted_prefixes() -> list[str]:
+    """What ``--allow-target`` named."""
+    return list(_trusted_prefixes)
 
 
 def is_component(node: Any) -> bool:
@@ -138,7 +143,7 @@ def resolve(path: str, where: str) -> Callable[..., Any]:
 def _refuse_unused(package: str, path: str, where: str) -> None:
     for plugin in plugins():
         if plugin.package == package:
-            raise PluginError(f"{where}: {path}: plugin {plugin.name} is not used: {plugin.status}")
+            raise not_used(plugin, f"{where}: {path}: ")
 
 
 def _lies_in(module: str, folders: Sequence[str]) -> bool:
@@ -169,7 +174,10 @@ def _locate(path: str, where: str) -> Callable[..., Any]:
     except (Exception, SystemExit) as error:
         if path.split(".")[0] == "genlab":
             raise UsageError(f"{where}._target_={path}: {error}") from error
-        raise PluginError(f"{where}: {path} cannot be imported: {error!r}") from error
+        reason, there = " ".join(f"{type(error).__name__}: {error}".split()), place(error)
+        raise PluginError(
+            f"{where}: {path} cannot be imported: {reason}" + (f" ({there})" if there else "")
+        ) from error
     if not (inspect.isclass(found) or inspect.isfunction(found)):
         raise _refused(path, where)
     return found

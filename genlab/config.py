@@ -24,7 +24,7 @@ from yaml import YAMLError
 
 from genlab import search
 from genlab.errors import GenlabError, PluginError, UsageError
-from genlab.options import GROUPS, core_configs, option
+from genlab.options import GROUPS, LOCAL, OWN, core_configs, option
 from genlab.plugins import used_plugins
 from genlab.spelling import suggest
 
@@ -81,6 +81,7 @@ def compose(overrides: Sequence[str]) -> Composed:
         raise UsageError(_one_line(error)) from error
     except (YAMLError, UnicodeDecodeError) as error:
         raise _unreadable(error) from error
+    _require_keys(chosen, resolved)
     return Composed(written, resolved, {group: chosen.get(group) for group in GROUPS})
 
 
@@ -100,6 +101,17 @@ def _unreadable(error: YAMLError | UnicodeDecodeError) -> GenlabError:
         Path(mark.name).is_relative_to(p.folder) for p in used_plugins() if p.folder
     )
     return (PluginError if theirs else UsageError)(f"{where}: this is not YAML: {reason}")
+
+
+def _require_keys(chosen: Mapping[str, Any], resolved: Mapping[str, Any]) -> None:
+    """Refuse an option that is YAML, but a list or a word."""
+    for group in GROUPS:
+        word, node = chosen.get(group), resolved.get(group)
+        if word is None or node is None or isinstance(node, Mapping):
+            continue
+        each = option(group, word)
+        kind = UsageError if each.tree.name in (OWN, LOCAL) else PluginError
+        raise kind(f"{each.path}: expected keys and values, as _target_: …, not {node}")
 
 
 def notation(value: Any) -> str:

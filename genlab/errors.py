@@ -3,6 +3,11 @@
 The line says what was given, what was expected and what to type instead.
 """
 
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+
 
 class GenlabError(Exception):
     """Anything genlab reports without a traceback. code: the exit code of the command line."""
@@ -28,3 +33,28 @@ class PluginError(GenlabError):
     """An installed package that offers components to genlab is broken."""
 
     code = 3
+
+
+def place(error: BaseException, folder: str = "") -> str:
+    """``file:line`` that raised it, in the last frame of the traceback inside this folder; without one, in
+    the last that is neither genlab's nor of what genlab stands on. Where syntax is wrong, it is that place.
+    """
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}"
+    frames = [
+        f for f in traceback.extract_tb(error.__traceback__) if _is_somebodys(f.filename, folder)
+    ]
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+
+
+def _is_somebodys(file: str, folder: str) -> bool:
+    if folder:
+        return file.startswith(folder)
+    below = (
+        "/torch/",
+        "/pytorch_lightning/",
+        "/torchmetrics/",
+        "<frozen",
+        str(Path(__file__).parent),
+    )
+    return not any(part in Path(file).as_posix() for part in below)

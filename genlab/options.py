@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from genlab.errors import UsageError
-from genlab.plugins import used_plugins
+from genlab.plugins import not_used, plugins, used_plugins
 from genlab.spelling import suggest
 
 GROUPS = (
@@ -124,6 +124,7 @@ def option(group: str, word: str) -> Option:
     among = options(group)
     found = [o for o in among if word in (o.name, o.qualified)]
     if not found:
+        _refuse_unused(group, word)
         known = sorted({o.qualified if "/" in word else o.name for o in among})
         raise UsageError(f"{group}={word}: there is no such {group}{suggest(word, known)}")
     if len(found) > 1 and not _stays_our_own(found):
@@ -131,6 +132,15 @@ def option(group: str, word: str) -> Option:
         words = " or ".join(f"{group}={o.qualified}" for o in found)
         raise UsageError(f"{group}={word} is offered by {where}: type {words}")
     return found[0]
+
+
+def _refuse_unused(group: str, word: str) -> None:
+    """Raise an error where an installed plugin that is not used has an option of this name."""
+    for plugin in plugins():
+        names = (word, word.removeprefix(f"{plugin.name}/"))
+        files = [plugin.folder / group / f"{name}.yaml" for name in names] if plugin.folder else []
+        if not plugin.used and any(file.is_file() for file in files):
+            raise not_used(plugin, f"{group}={word}: ")
 
 
 def _stays_our_own(found: Sequence[Option]) -> bool:

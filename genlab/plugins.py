@@ -21,7 +21,7 @@ from importlib.metadata import Distribution, EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
-from genlab.errors import PluginError, UsageError
+from genlab.errors import GenlabError, PluginError, UsageError
 from genlab.spelling import suggest
 from genlab.version import __version__
 
@@ -122,7 +122,9 @@ def _chosen(found: Sequence[Plugin]) -> Iterator[Plugin]:
     require_installed(only, found, f"{ONLY}: ")
     for plugin in found:
         names, disabled = {plugin.name, plugin.distribution}, ""
-        if names & never or "*" in never:
+        if "*" in never:
+            disabled = f"all are off (--no-plugins or {EXCEPT}=*)"
+        elif names & never:
             disabled = f"disabled by {EXCEPT}"
         elif ONLY in os.environ and not names & only:
             disabled = f"not named in {ONLY}"
@@ -135,9 +137,9 @@ def _names(variable: str) -> set[str]:
 
 def require_installed(names: Collection[str], found: Sequence[Plugin], asker: str = "") -> None:
     """Raise UsageError for a name that is no plugin's and no distribution's. asker: who named it."""
-    known = sorted({p.name for p in found} | {p.distribution for p in found})
+    known = sorted({p.name for p in found})
     for name in names:
-        if name not in known:
+        if name not in {*known, *(p.distribution for p in found)}:
             raise UsageError(f"{asker}no plugin {name!r} is installed{suggest(name, known)}")
 
 
@@ -145,6 +147,12 @@ def named(names: Collection[str]) -> list[Plugin]:
     """The plugins of these names, or of distributions of these names; all where there are none."""
     require_installed(names, plugins())
     return [p for p in plugins() if not names or {p.name, p.distribution} & set(names)]
+
+
+def not_used(plugin: Plugin, asked: str = "") -> GenlabError:
+    """The error for somebody who asks for a part of it: his own doing where the environment says so."""
+    kind = UsageError if plugin.disabled else PluginError
+    return kind(f"{asked}plugin {plugin.name} is not used: {plugin.status}")
 
 
 def _without_twins(found: Sequence[Plugin]) -> Iterator[Plugin]:

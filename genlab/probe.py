@@ -11,15 +11,15 @@ import os
 import re
 import sys
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from subprocess import DEVNULL, TimeoutExpired, run
+from subprocess import DEVNULL, PIPE, Popen, TimeoutExpired
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from genlab.errors import place
 from genlab.plugins import Plugin
 
 PATIENCE = 60.0  # seconds for an import
@@ -50,12 +50,16 @@ def probe(plugin: Plugin) -> Finding:
         file = Path(place) / "found.json"
         home = str(plugin.folder.parent)
         command = [sys.executable, "-m", "genlab.probe", str(file), home, *modules_of(plugin)]
-        try:
-            done = run(command, stdout=DEVNULL, stderr=DEVNULL, stdin=DEVNULL, timeout=PATIENCE)
-        except TimeoutExpired:
-            return Finding(None, f"its import takes longer than {PATIENCE:.0f} s")
+        with Popen(command, stdout=PIPE, stderr=DEVNULL, stdin=DEVNULL) as process:
+            assert process.stdout is not None
+            process.stdout.readline()  # once torch and Lightning are there
+            try:
+                code = process.wait(PATIENCE)
+            except TimeoutExpired:
+                process.kill()
+                return Finding(None, f"its import takes longer than {PATIENCE:.0f} s")
         if not file.is_file():
-            return Finding(None, f"its import ends Python, with exit code {done.returncode}")
+            return Finding(None, f"its import ends Python, with exit code {code}")
         found = json.loads(file.read_text())
     return Finding(found["seconds"], found["error"], found["where"], tuple(found["changed"]))
 
@@ -73,15 +77,15 @@ def modules_of(plugin: Plugin) -> list[str]:
 def main(file: Path, home: str, modules: Sequence[str]) -> None:
     import pytorch_lightning  # noqa: F401  (and with it torch: their time is not the plugin's)
 
+    print("ready", flush=True)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on
     before, start, error, where = _state(), time.perf_counter(), "", ""
     try:
         for module in modules:
             import_module(module)
     except (Exception, SystemExit) as raised:
-        error, where = (
-            " ".join(f"{type(raised).__name__}: {raised}".split()),
-            _place(raised, home),
-        )
+        error = " ".join(f"{type(raised).__name__}: {raised}".split())
+        where = place(raised, home)
     seconds, after = time.perf_counter() - start, _state()
     changed = [_in_words(what, before[what], after[what]) for what in before]
     found = {
@@ -91,15 +95,6 @@ def main(file: Path, home: str, modules: Sequence[str]) -> None:
         "changed": list(filter(None, changed)),
     }
     file.write_text(json.dumps(found))
-
-
-def _place(error: BaseException, home: str) -> str:
-    """The last line of the traceback in the author's package, or where the syntax is wrong."""
-    if isinstance(error, SyntaxError) and error.filename:
-        return f"{error.filename}:{error.lineno}"
-    every = traceback.extract_tb(error.__traceback__)
-    frames = [frame for frame in every if frame.filename.startswith(home)]
-    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
 
 
 def _state() -> dict[str, Any]:
@@ -120,10 +115,17 @@ def _state() -> dict[str, Any]:
         "Python's random state": lambda: hash(random.getstate()),
         "the working directory": os.getcwd,
         "the environment": lambda: dict(os.environ),
+        "the argument checks of torch.distributions": _validation,
         "the handlers of the root logger": lambda: len(logging.getLogger().handlers),
         "matplotlib's backend": _backend,
     }
     return {what: value() for what, value in looked.items()}
+
+
+def _validation() -> bool:
+    from torch.distributions import Distribution
+
+    return Distribution._validate_args
 
 
 def _backend() -> str | None:

@@ -10,10 +10,11 @@ import hashlib
 import json
 import os
 import platform
+import shlex
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -224,6 +225,13 @@ def cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def train_command(record: Mapping[str, Any], *more: str) -> str:
+    """What to type to have this run again. more: words beside those of the record."""
+    words = [str(word) for word in record.get("overrides") or []]
+    trusted = [f"--allow-target={prefix}" for prefix in record.get("trusted") or []]
+    return shlex.join(["genlab", "train", *words, *trusted, *more])
 
 
 def environment() -> dict[str, Any]:

@@ -206,9 +206,16 @@ def test_one_that_is_asked_for_must_be_installed(site, genlab):
     assert complains(done, 2, "GENLAB_PLUGINS: no plugin 'acne' is installed; did you mean 'acme'?")
 
 
+def test_who_asks_for_a_part_of_one_that_is_not_used_reads_why(site, genlab):
+    install(site, "next", MODEL, model("genlab_next.small"), requires="genlab>=9")
+    assert complains(genlab("config", "check", "model=next/small"), 3, "plugin next", "genlab>=9")
+    done = genlab("config", "check", "model=small", GENLAB_DISABLE_PLUGINS="acme")
+    assert complains(done, 2, "model=small: plugin acme is not used: disabled by GENLAB_DISABLE")
+
+
 def test_none_of_them(site, genlab):
     done = genlab("config", "check", "model=small", "--no-plugins")
-    assert complains(done, 2, "there is no such model")
+    assert complains(done, 2, "model=small: plugin acme is not used: all are off (--no-plugins or")
 
 
 def test_strict_mode_makes_an_error_of_any_problem(site, genlab):
@@ -293,7 +300,8 @@ def test_broken_plugins_are_errors_only_for_who_asks_for_them(site, genlab):
     assert genlab("config", "check", "model=made")[0] == 0
     assert genlab("list")[0] == 0
     for name, (_, said) in FAULTS.items():
-        assert complains(genlab("config", "check", f"model={name}"), 3, said, f"genlab_{name}")
+        done = genlab("config", "check", f"model={name}")
+        assert complains(done, 3, said, f"genlab_{name}/__init__.py:1)")
 
 
 def in_a_process_of_its_own(site: Path, *words: str) -> subprocess.CompletedProcess:
@@ -367,6 +375,14 @@ def test_yaml_that_is_not_yaml(site, genlab, text):
     assert complains(genlab("config", "show", "model=bad/bad"), 3, "bad.yaml, line", "not YAML")
 
 
+def test_yaml_without_keys(site, genlab):
+    install(site, "other", files={"configs/model/bare.yaml": "- 1\n- 2\n"})
+    assert complains(
+        genlab("config", "check", "model=bare"), 3, "bare.yaml: expected keys and values"
+    )
+    assert genlab("config", "check", "model=small")[0] == 0
+
+
 def test_a_target_elsewhere_is_refused_by_name_however_it_is_hidden(site, genlab):
     files = {
         "configs/model/plain.yaml": "_target_: os.system\n",
@@ -391,6 +407,7 @@ torch.manual_seed(1)
 torch.set_num_threads(7)
 numpy.random.seed(1)
 random.seed(1)
+torch.distributions.Distribution.set_default_validate_args(False)
 os.environ["RUDE"] = "1"
 logging.basicConfig()
 os.chdir("/")
@@ -429,12 +446,47 @@ def test_doctor_imports_each_in_a_process_of_its_own(site, genlab):
         "torch's random state",
         "NumPy's random state",
         "Python's random state",
+        "argument checks of torch.distributions: True is now False",
         "environment: RUDE",
         "working directory",
         "handlers of the root logger: 0 is now 1",
     ):
         assert what in changed, changed
     assert "genlab_rude" not in sys.modules
+
+
+def test_doctor_waits_for_the_import_and_not_for_torch(site, genlab, monkeypatch):
+    monkeypatch.setattr("genlab.probe.PATIENCE", 1.0)
+    install(site, "slow", "import time; time.sleep(60)", model("genlab_slow.Model"))
+    path = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
+    code, out, _ = genlab("plugins", "doctor", "acme", "slow", PYTHONPATH=path)
+    assert code == 3
+    assert "its import takes longer than 1 s" in out
+    assert out.splitlines()[0].endswith("ok")
+
+
+def test_a_part_that_no_check_could_try_has_not_passed(site, genlab):
+    code = """
+from genlab.metrics import DatumMetric
+
+class Picky(DatumMetric):
+    name, shown = "picky", ("picky",)
+
+    @classmethod
+    def lacking(cls, model):
+        return "what no model has"
+
+    def forward(self, batch, *, generator):
+        return {}
+
+    def floor(self, data, split):
+        return None
+"""
+    words = "# Picky\npicky:\n  _target_: genlab_picky.Picky\n"
+    install(site, "picky", code, {"configs/metric/picky.yaml": words})
+    done = genlab("plugins", "check", "picky")
+    assert done[0] == 3
+    assert "not one check ran: " in done[1]
 
 
 def test_doctor_of_one(site, genlab):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from genlab.api.plan import Plan
 from genlab.api.run import Run
 from genlab.api.selection import train_the_best
 from genlab.api.show import show_run
-from genlab.components import build
+from genlab.components import build, trusted_prefixes
 from genlab.contracts import UsageError
 from genlab.launch import rank
 from genlab.plugins import used_plugins
@@ -25,6 +24,7 @@ from genlab.runs import (
     create,
     environment,
     now,
+    train_command,
     unfinished,
     write_json,
     write_text,
@@ -61,9 +61,9 @@ def _require_same_run(run: RunDirectory, plan: Plan) -> None:
     before = yaml.safe_load(run.config.read_text())
     ours = plan.composed.identity
     found = differences({key: before.get(key) for key in ours}, ours)
+    again = train_command(record, "--resume", str(run.path))
     made = sentence(found) if found else "made with another configuration"
-    words = shlex.join([*record["overrides"], "--resume", str(run.path)])
-    raise UsageError(f"{run.path} was {made}: give the same words as then: genlab train {words}")
+    raise UsageError(f"{run.path} was {made}: give the same words as then: {again}")
 
 
 def _begin_record(run: RunDirectory, plan: Plan) -> None:
@@ -73,6 +73,7 @@ def _begin_record(run: RunDirectory, plan: Plan) -> None:
         "status": "running",
         "fingerprint": plan.fingerprint,
         "overrides": plan.words,
+        "trusted": trusted_prefixes(),
         "seed": plan.seed,
         "spec": dataclasses.asdict(plan.data.spec),
         **plan.about_model,

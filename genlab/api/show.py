@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
@@ -44,7 +43,7 @@ def show_run(run: Run) -> None:
     if rank() != 0:
         return
     run.model.eval()
-    about = about_run(run.record, train_command(run), SEED)
+    about = about_run(run.record, SEED)
     near = _show_samples(run, about) if run.generative else ()
     write_figures(run.directory, chain(figures(run, SEED), near), seed=SEED, about=about)
 
@@ -78,7 +77,7 @@ def sample(
     command += "" if label is None else f" --label {label}"
     other = [*words, *([f"--guidance {guidance:g}"] if guidance != 1 else [])]
     command += "".join(f" {word}" for word in other)
-    about = about_run(run.record, train_command(run), seed)
+    about = about_run(run.record, seed)
     samples = run.sample(n, seed=seed, label=label, sampler=sampler, guidance=guidance)
     picture = write_samples(
         folder,
@@ -141,12 +140,8 @@ def complete(
         run.spec,
         seed=seed,
         words=words,
-        about=about_run(run.record, train_command(run), seed),
+        about=about_run(run.record, seed),
     )
-
-
-def train_command(run: Run) -> str:
-    return shlex.join(["genlab", "train", *run.record["overrides"]])
 
 
 def some_data(run: Run, n: int, split: str = "test") -> Batch:

@@ -21,12 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     import json
-    import shlex
 
     from genlab.cli.words import describe_any
     from genlab.gallery.answers import read_answers
     from genlab.gallery.words import stage
-    from genlab.runs import RunDirectory
+    from genlab.runs import RunDirectory, train_command
 
     directory = RunDirectory(args.run_path)
     record = directory.read()
@@ -36,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps({"run": record, "scores": scores, "answers": answers}, indent=2))
         return 0
     print(f"{directory.path.name}: {_status(directory, record)}")
-    print(f"  command      {shlex.join(['genlab', 'train', *record['overrides']])}")
+    print(f"  command      {train_command(record)}")
     print(f"  data         {record['spec']['name']} ({record['spec']['variant']})")
     print(f"  parameters   {record['parameters']:,}")
     print(f"  stages       {', '.join(record['stages'])}")

@@ -25,8 +25,15 @@ KINDS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("kind", nargs="?", choices=[*KINDS, "plugins"], help="all by default")
+    parser.add_argument(
+        "kind", nargs="?", type=_plural, choices=[*KINDS, "plugins"], help="all by default"
+    )
     parser.add_argument("--json", action="store_true")
+
+
+def _plural(word: str) -> str:
+    """``model`` is as good as ``models``."""
+    return f"{word}s" if f"{word}s" in (*KINDS, "plugins") else word
 
 
 def run(args: argparse.Namespace) -> int:

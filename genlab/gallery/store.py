@@ -19,19 +19,19 @@ from torch import Tensor
 from genlab.contracts import DataSpec, Evidence, Figure
 from genlab.gallery.completions import completion_grid
 from genlab.gallery.drawing import About, Drawn, draw, image_pixels, sample_grid, thumbnail
-from genlab.runs import RunDirectory, atomic, write_json
+from genlab.runs import RunDirectory, atomic, train_command, write_json
 
 SCHEMA = 1
 REFERENCE = "data"
 
 
-def about_run(record: Mapping[str, Any], command: str, seed: int) -> dict[str, str]:
+def about_run(record: Mapping[str, Any], seed: int) -> dict[str, str]:
     """The words kept in a picture's metadata. record: of the run; the hash stands for its settings."""
     return {
         "Software": "genlab",
         "run": str(record.get("fingerprint", "unknown")),
         "seed": str(seed),
-        "command": command,
+        "command": train_command(record),
     }
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ from genlab.gallery import answers, quality, selection, words
 from genlab.gallery.curves import Chart, charts, read_curves
 from genlab.gallery.scores import best, model_name, read_scores
 from genlab.gallery.selection import Selection, read_selection
-from genlab.runs import RunDirectory
+from genlab.runs import RunDirectory, train_command
 
 
 @dataclass(frozen=True)
@@ -223,7 +222,7 @@ def _read_record(view: RunView, run: RunDirectory, record: Mapping[str, Any]) ->
     view.datum = words.datum(spec)
     view.generative = record.get("generative") is not False
     view.status, view.reason = _status(run, record)
-    view.command = shlex.join(["genlab", "train", *map(str, record.get("overrides") or [])])
+    view.command = train_command(record)
     view.facts = list(_facts(record))
     view.versions = list(_versions(record))
     try:

@@ -12,6 +12,7 @@ from torchmetrics.utilities import dim_zero_cat
 
 from genlab.contracts import GenerativeModel, Model, UsageError
 
+SPACES = ("features", "data")
 Values = dict[str, float | None]
 
 
@@ -21,7 +22,7 @@ class SampleMetric(Metric, ABC):
     ``update(x, real)`` collects both sets; ``compute()`` returns named numbers, None where there is no
     number to give. Random choices are keyed by ``seed``, and the default random state is left alone.
 
-    name: as in configs/metric. space: what is compared, the features of the data or the data themselves.
+    name: as in configs/metric. space: what is compared, "features" of the data or the "data" themselves.
     shown: the values that belong in a table. needs_train: whether ``prepare`` does anything.
     features: maps x: (B, *shape) to (B, d); None takes x as it is, flattened.
 
@@ -36,6 +37,11 @@ class SampleMetric(Metric, ABC):
     full_state_update = False
     samples: list[Tensor]
     real: list[Tensor]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if cls.space not in SPACES:
+            raise UsageError(f"{cls.__name__}.space={cls.space!r}: choose {' or '.join(SPACES)}")
 
     def __init__(self, seed: int = 0, features: nn.Module | None = None) -> None:
         super().__init__(sync_on_compute=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Protocol
 
 import torch
 
+from genlab.errors import place
 from genlab.testing.ambient import ambient
 from genlab.testing.report import Result, Status
 
@@ -73,7 +73,7 @@ class Check:
         except Fault as fault:
             return Status.FAILED, f"{self.wrong} ({fault})"
         except Exception as error:
-            return Status.FAILED, f"{self.wrong} ({describe(error)})"
+            return Status.FAILED, f"{describe(error)}; what was tried: {self.wrong}"
         return Status.PASSED, ""
 
 
@@ -99,6 +99,5 @@ def same(a: torch.Tensor, b: torch.Tensor) -> bool:
 
 def describe(error: Exception) -> str:
     """Type, text and place of an error that nobody expected."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    return f"{type(error).__name__}: {error}{place}"
+    where = place(error)
+    return f"{type(error).__name__}: {error}" + (f" at {Path(where).name}" if where else "")

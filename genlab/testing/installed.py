@@ -12,9 +12,8 @@ from typing import Any
 from genlab.components import build, check, is_component
 from genlab.config import compose
 from genlab.contracts import Model, UnsupportedData
-from genlab.errors import PluginError
 from genlab.options import Option, added_by
-from genlab.plugins import Plugin
+from genlab.plugins import Plugin, not_used
 from genlab.testing.check import describe
 from genlab.testing.conformance import check_model
 from genlab.testing.data import check_data
@@ -25,20 +24,21 @@ from genlab.testing.report import Report, Result, Status
 
 DATA = ("digits_binary", "digits", "toy2d")  # that models are tried on with two processes
 READABLE, TOGETHER = "words_can_be_read", "it_trains_on_two_processes"
+TRIED = "something_was_tried"
 STEPS, PATIENCE = 4, 600.0  # of each stage; seconds
 # Parts of a configuration that are components, and how many arguments each is given besides its own keys.
 OWN_WORDS = {"model": 1, "data": 0, "trainer": 0, "optimizer": 0, "likelihood": 1, "logger": 0}
 
 
 def reports(plugin: Plugin) -> Iterator[Report]:
-    """Of each option of a plugin that is used; raises PluginError for one that is not."""
+    """Of each option of a plugin that is used; raises an error for one that is not."""
     return map(report, options_of(plugin))
 
 
 def options_of(plugin: Plugin) -> Sequence[Option]:
-    """Everything that it adds. Raises PluginError where it is not used."""
+    """Everything that it adds. Raises an error where it is not used."""
     if not plugin.used:
-        raise PluginError(f"plugin {plugin.name} is not used: {plugin.status}")
+        raise not_used(plugin)
     return added_by(plugin.name)
 
 
@@ -56,7 +56,11 @@ def report(option: Option) -> Report:
     except Exception as error:
         return Report(word, (read(Status.FAILED, describe(error)),))
     first, kind = read(Status.PASSED), KINDS.get(option.group)
-    return Report(word, (first, *(kind(option, config[option.group]) if kind else ())))
+    results = kind(option, config[option.group]) if kind else ()
+    if results and all(result.status is Status.SKIPPED for result in results):
+        reasons = ", ".join(dict.fromkeys(result.message for result in results))
+        results = (*results, Result(TRIED, "", Status.FAILED, 0.0, f"not one check ran: {reasons}"))
+    return Report(word, (first, *results))
 
 
 def _model(option: Option, node: dict[str, Any]) -> Sequence[Result]:
@@ -101,7 +105,8 @@ SUITES = {
 def checks_of(option: Option) -> list[str]:
     """The names of all checks that its report may have."""
     suite = NAMES[SUITES[option.group]] if option.group in SUITES else []
-    return [READABLE, *suite, *([TOGETHER] if option.group == "model" else [])]
+    tried = [TRIED] if suite else []
+    return [READABLE, *suite, *([TOGETHER] if option.group == "model" else []), *tried]
 
 
 def two_processes(option: Option, made: Callable[..., Model]) -> Result:

@@ -13,6 +13,7 @@ import torch
 import genlab
 from genlab.api.plan import Plan
 from genlab.contracts import UsageError
+from genlab.runs import train_command
 
 QUICK = ["stages.fit.max_epochs=2", "model.hidden=[20]", "gallery=false"]
 
@@ -99,6 +100,12 @@ def test_value_that_is_not_finite_leaves_no_mean():
     summary = Scored(np.array([-1.0, np.nan, -2.0]), {}, result).summary()
     assert summary["mean"] is None
     assert "row 1" in summary["reason"]
+
+
+def test_command_of_a_run_names_what_was_trusted():
+    record = {"overrides": ["model=mine", "select={a: [1]}"], "trusted": ["my_models."]}
+    words = "genlab train model=mine 'select={a: [1]}' --allow-target=my_models."
+    assert train_command(record) == words
 
 
 def test_data_named_as_on_a_hub_name_a_run():

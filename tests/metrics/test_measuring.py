@@ -37,6 +37,11 @@ class Seen(SampleMetric):
         return {}
 
 
+def test_a_space_that_is_none_is_refused_where_it_is_written():
+    with pytest.raises(UsageError, match=r"Raw.space='raw': choose features or data"):
+        type("Raw", (SampleMetric,), {"space": "raw"})
+
+
 def rows_of(x: torch.Tensor) -> list[float]:
     return x.flatten().sort().values.tolist()
 
