@@ -53,7 +53,9 @@ def _floor(score: dict[str, Any]) -> str:
     nats, bits = -score["floor"]["nats"], ""
     if score["bits_per_dim"] is not None:
         bits = f" = {nats * score['bits_per_dim'] / -score['nats']['mean']:.3f} bits/dim"
-    return f"; independent entries: {nats:.2f}{bits}"
+    behind = nats < -score["nats"]["mean"] - 2 * (score["nats"]["stderr"] or 0.0)
+    hint = ", which is better: train longer or faster" if behind else ""
+    return f"; independent entries: {nats:.2f}{bits}{hint}"
 
 
 def describe_answers(answers: dict[str, Any]) -> str:

@@ -146,7 +146,11 @@ class Classifies(ABC):
 
 
 class Completes(ABC):
-    completes: frozenset[type]  # the kinds of evidence this model can condition on
+    """Draws given what is known of a datum. completes: the classes of evidence that it takes, of
+    ``Observed``, ``Noisy`` and ``Pooled``.
+    """
+
+    completes: frozenset[type]
 
     @abstractmethod
     def complete(
@@ -178,5 +182,8 @@ class TakesSampler(ABC):
 
 
 class HasFigures(ABC):
+    """Pictures that only this model can show, as numbers: the gallery draws them."""
+
     @abstractmethod
-    def figures(self, batch: Batch, *, generator: Generator) -> Iterator[Figure]: ...
+    def figures(self, batch: Batch, *, generator: Generator) -> Iterator[Figure]:
+        """Figures with names of their own. batch: some test data, which they may show or work on."""

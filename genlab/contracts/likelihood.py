@@ -92,4 +92,5 @@ class Likelihood(nn.Module, ABC):
     @abstractmethod
     def forward(
         self, x: Tensor, *, label: Tensor | None = None, generator: Generator
-    ) -> LogLikelihood: ...
+    ) -> LogLikelihood:
+        """log p(x), or log p(x | label) with ``given="label"``, of x: (B, *shape); label: (B,) int64."""

@@ -114,7 +114,7 @@ class Trainable(LightningModule, ABC):
         """Per-datum values (B,), lower is better; the first is monitored, logged as ``val/<key>``.
 
         Empty where nothing honest exists (contrastive divergence): the stage then keeps its last weights,
-        not its best.
+        not its best. Noise comes from torch's default generator, which is keyed here as in ``loss``.
         """
         return {}
 

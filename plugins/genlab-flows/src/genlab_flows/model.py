@@ -9,6 +9,7 @@ from functools import partial
 import torch
 import zuko
 from torch import Generator, Tensor
+from torch.distributions import Distribution
 from torch.special import ndtr, ndtri
 
 from genlab.contracts import (
@@ -26,6 +27,7 @@ from genlab.contracts import (
 )
 from genlab.nn.precision import full_precision
 
+Distribution.set_default_validate_args(__debug__)  # as torch has it: importing zuko turns it off
 EDGE = 1e-12  # u is kept so far from 0 and 1, where Φ⁻¹ is infinite
 
 
