@@ -789,6 +789,13 @@ class EnergyForItsNegative(Softmax):
         return (-self.logits(x)).log_softmax(1)
 
 
+@caught_by("samples_given_a_label_follow_it")
+class SamplesOfTheNextLabel(NaiveBayes):
+    def sample(self, n, *, label=None, generator):
+        other = None if label is None else (label + 1) % self.spec.classes
+        return super().sample(n, label=other, generator=generator)
+
+
 @caught_by("posterior_follows_from_the_likelihood")
 class PosteriorWithoutPrior(NaiveBayes):
     """Every class as frequent as any other."""

@@ -8,6 +8,7 @@ from torch import Generator, Tensor
 from genlab.contracts import Classifies, HasLikelihood, UsageError
 from genlab.testing.check import Skip, check, expect
 from genlab.testing.checks.batches import expect_equal_means
+from genlab.testing.statistics import SIGNIFICANT, g_test
 from genlab.testing.subject import Subject
 
 CLOSE = 1e-4
@@ -93,6 +94,26 @@ def posterior_follows_from_the_likelihood(s: Subject) -> None:
         expect(high - low < 10 * CLOSE, f"p({label}) between {low:.4f} and {high:.4f}")
     total = sum(float(prior[sure[:, k], k].mean()) for k in range(s.space.spec.classes))
     expect(abs(total - 1) < 10 * CLOSE, f"they sum to {total:.4f}")
+
+
+@check(
+    "samples given a label do not follow p(x | label) of the likelihood: look for the order of the classes,"
+    " or a label that is read and not used",
+    needs=Classifies,
+    enumerable=True,
+)
+def samples_given_a_label_follow_it(s: Subject) -> None:
+    need_labels(s)
+    _, given = _likelihoods(s)
+    for label in range(s.space.spec.classes):
+        labels = torch.full((s.draws,), label)
+        try:
+            x = s.model.sample(len(labels), label=labels, generator=s.generator("given", label))
+        except UsageError:
+            raise Skip("sample takes no labels") from None
+        masses = s.space.masses(given[:, label])
+        p = g_test(s.space.counts(x), torch.cat([masses, (1 - masses.sum()).clamp(min=0)[None]]))
+        expect(p > SIGNIFICANT, f"G-test of {s.draws} samples given label {label}: p = {p:.1g}")
 
 
 def _likelihoods(s: Subject) -> tuple[Tensor, Tensor]:
