@@ -85,6 +85,9 @@ class Loader(DataLoader):
             return super().__iter__()
         return map(self.dataset.__getitem__, self.sampler)
 
+    def check_worker_number_rationality(self) -> None:
+        """No warning of torch's: more workers than processors are right for what is fetched from afar."""
+
     def state_dict(self) -> dict[str, int]:
         return {"position": self._position % max(1, len(self))}
 

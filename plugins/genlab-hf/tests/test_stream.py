@@ -190,6 +190,27 @@ def test_an_epoch_goes_on_where_it_was_left_in_another_process(folder):
         assert torch.equal(a.index, b.index)
 
 
+def test_workers_read_the_same_batches(folder):
+    """In forks of this process, which has the files open."""
+
+    def batches(workers: int) -> list[torch.Tensor]:
+        data = HuggingFaceData(folder, columns=("a", "b"), streaming=True, window=1)
+        loader = train(data)
+        assert len(loader.dataset[torch.arange(50)].x) == 50
+        return [batch.x for batch in Loader(loader.dataset, loader.sampler, workers)]
+
+    for here, elsewhere in zip(batches(0), batches(3), strict=True):
+        assert torch.equal(here, elsewhere)
+
+
+def test_a_fork_opens_files_of_its_own(folder, monkeypatch):
+    memory, file = RowGroups(500), f"{folder}/test.parquet"
+    ours = memory._open(file)
+    assert memory._open(file) is ours
+    monkeypatch.setattr("os.getpid", lambda: -1)
+    assert memory._open(file) is not ours
+
+
 def test_nothing_is_written(folder, tmp_path):
     before = set(tmp_path.rglob("*"))
     data = HuggingFaceData(folder, columns=("a", "b"), label="kind", streaming=True)

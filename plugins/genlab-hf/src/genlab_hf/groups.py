@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -92,13 +93,15 @@ def groups_of(file: str) -> list[Group]:
 class RowGroups:
     """Reads row groups and keeps those that were used last: most bytes of them, and one run at least.
 
-    A copy, or what another process gets, has nothing in memory and no file open.
+    A copy, or what another process gets, has nothing in memory and no file open; a fork opens files of its
+    own, as it would share its place in those that were open.
     """
 
     def __init__(self, most: int) -> None:
         self.most = most
         self._tables: OrderedDict[tuple[Any, ...], tuple[pa.Table, int]] = OrderedDict()
         self._files: OrderedDict[str, pq.ParquetFile] = OrderedDict()
+        self._process = os.getpid()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return RowGroups, (self.most,)
@@ -133,6 +136,8 @@ class RowGroups:
             ) from error
 
     def _open(self, file: str) -> pq.ParquetFile:
+        if self._process != os.getpid():
+            self._files, self._process = OrderedDict(), os.getpid()
         if file not in self._files:
             if len(self._files) == FILES:
                 self._files.popitem(last=False)[1].close()
