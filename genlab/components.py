@@ -21,7 +21,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-from genlab.errors import PluginError, UsageError, place
+from genlab.errors import PluginError, UsageError, in_words, place
 from genlab.plugins import not_used, plugins, used_plugins
 from genlab.spelling import suggest
 
@@ -174,9 +174,9 @@ def _locate(path: str, where: str) -> Callable[..., Any]:
     except (Exception, SystemExit) as error:
         if path.split(".")[0] == "genlab":
             raise UsageError(f"{where}._target_={path}: {error}") from error
-        reason, there = " ".join(f"{type(error).__name__}: {error}".split()), place(error)
+        there = f" ({place(error)})" if place(error) else ""
         raise PluginError(
-            f"{where}: {path} cannot be imported: {reason}" + (f" ({there})" if there else "")
+            f"{where}: {path} cannot be imported: {in_words(error)}{there}"
         ) from error
     if not (inspect.isclass(found) or inspect.isfunction(found)):
         raise _refused(path, where)

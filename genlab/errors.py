@@ -35,6 +35,11 @@ class PluginError(GenlabError):
     code = 3
 
 
+def in_words(error: BaseException) -> str:
+    """Its type and text, in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
 def place(error: BaseException, folder: str = "") -> str:
     """``file:line`` that raised it, in the last frame of the traceback inside this folder; without one, in
     the last that is neither genlab's nor of what genlab stands on. Where syntax is wrong, it is that place.

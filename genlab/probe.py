@@ -19,7 +19,7 @@ from subprocess import DEVNULL, PIPE, Popen, TimeoutExpired
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from genlab.errors import place
+from genlab.errors import in_words, place
 from genlab.plugins import Plugin
 
 PATIENCE = 60.0  # seconds for an import
@@ -84,8 +84,7 @@ def main(file: Path, home: str, modules: Sequence[str]) -> None:
         for module in modules:
             import_module(module)
     except (Exception, SystemExit) as raised:
-        error = " ".join(f"{type(raised).__name__}: {raised}".split())
-        where = place(raised, home)
+        error, where = in_words(raised), place(raised, home)
     seconds, after = time.perf_counter() - start, _state()
     changed = [_in_words(what, before[what], after[what]) for what in before]
     found = {

@@ -155,9 +155,8 @@ class Plan:
     @property
     def name(self) -> str:
         given = self.composed.resolved.get("name")
-        return given or f"{type(self.model).__name__.lower()}-{self.data.spec.name}".replace(
-            "/", "-"
-        )
+        data = self.data.spec.name.replace("/", "-")
+        return given or f"{type(self.model).__name__.lower()}-{data}"
 
 
 def build_model(node: Mapping[str, Any], spec: DataSpec, seed: int) -> Model:

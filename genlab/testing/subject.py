@@ -117,19 +117,26 @@ class Subject:
 
     @cached_property
     def probabilities(self) -> Tensor:
-        """(cells + 1,) by the exact likelihood, summing to one; last: outside of all cells.
+        """(cells + 1,) by the exact likelihood, summing to one; last: outside of all cells."""
+        return self.distribution(self.log_p)
+
+    def distribution(self, log_p: Tensor) -> Tensor:
+        """(cells + 1,) of log-probabilities (S,) of the states, summing to one; last: outside of all cells.
 
         Masses of a discrete space are normalised here: that they sum to one is a check of its own.
         """
         if self.space.volume == 1.0:
-            return self.posterior(torch.zeros_like(self.log_p))
-        masses = self.space.masses(self.log_p)
+            return self._nothing_outside(log_p)
+        masses = self.space.masses(log_p)
         outside = (1 - masses.sum()).clamp(min=0)[None]
         return torch.cat([masses, outside]) / (masses.sum() + outside)
 
     def posterior(self, log_r: Tensor) -> Tensor:
         """(cells + 1,) proportional to p(x) r(x), given log r: (S,) of the states; nothing is outside."""
-        masses = self.space.masses((self.log_p + log_r).log_softmax(0)) / self.space.volume
+        return self._nothing_outside(self.log_p + log_r)
+
+    def _nothing_outside(self, log_p: Tensor) -> Tensor:
+        masses = self.space.masses(log_p.log_softmax(0)) / self.space.volume
         return torch.cat([masses, masses.new_zeros(1)])
 
     # ------------------------------------------------------------------------------ stochastic numbers

@@ -112,25 +112,28 @@ def _fit(
     if stage.begin is not None:
         with ambient("begin", seed, stage.name):
             stage.begin(data.dataset("train")[torch.arange(ROWS)])
-    watch, before = _Watch(stage, seed), _validated(model, stage, data, seed)
+    watch, before = _Watch(stage, seed), _monitored(model, stage, data, seed)
     with ambient("fit", seed, stage.name), quiet():
         _trainer(watch, steps).fit(model, datamodule=data)
     seen.silent += [f"{stage.name}: {name}" for name in watch.silent()]
-    after = _validated(model, stage, data, seed)
-    for name in list(before.keys() & after.keys())[:1]:
-        seen.monitored.append(Monitored(stage.name, name, before[name], after[name]))
+    after = _monitored(model, stage, data, seed)
+    if before is not None and after is not None and before[0] == after[0]:
+        seen.monitored.append(Monitored(stage.name, before[0], before[1], after[1]))
 
 
-def _validated(model: Trainable, stage: Stage, data: SkewedData, seed: int) -> dict[str, float]:
-    """The value that is monitored, the first of what is validated; nothing where it is no number."""
+def _monitored(
+    model: Trainable, stage: Stage, data: SkewedData, seed: int
+) -> tuple[str, float] | None:
+    """The first of what is validated, and its mean; None where there is none, or it is no number."""
     training = [module for module in model.modules() if module.training]
     model.eval()
     with ambient("validate", seed, stage.name), torch.no_grad():
         found = (stage.validate or model.validate)(data.dataset("val")[torch.arange(2 * BATCH)])
     for module in training:
         module.training = True
-    values = {name: float(value.double().mean()) for name, value in list(found.items())[:1]}
-    return {name: value for name, value in values.items() if math.isfinite(value)}
+    name = next(iter(found), None)
+    mean = math.nan if name is None else float(found[name].double().mean())
+    return (name, mean) if name is not None and math.isfinite(mean) else None
 
 
 class _Watch(Callback):

@@ -111,8 +111,7 @@ def samples_given_a_label_follow_it(s: Subject) -> None:
             x = s.model.sample(len(labels), label=labels, generator=s.generator("given", label))
         except UsageError:
             raise Skip("sample takes no labels") from None
-        masses = s.space.masses(given[:, label])
-        p = g_test(s.space.counts(x), torch.cat([masses, (1 - masses.sum()).clamp(min=0)[None]]))
+        p = g_test(s.space.counts(x), s.distribution(given[:, label]))
         expect(p > SIGNIFICANT, f"G-test of {s.draws} samples given label {label}: p = {p:.1g}")
 
 
