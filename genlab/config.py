@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from yaml import YAMLError
 
 from genlab import search
 from genlab.errors import GenlabError, PluginError, UsageError
-from genlab.options import GROUPS, LOCAL, OWN, core_configs, option
+from genlab.options import GROUPS, LOCAL, OWN, Option, core_configs, option
 from genlab.plugins import used_plugins
 from genlab.spelling import suggest
 
@@ -104,14 +104,24 @@ def _unreadable(error: YAMLError | UnicodeDecodeError) -> GenlabError:
 
 
 def _require_keys(chosen: Mapping[str, Any], resolved: Mapping[str, Any]) -> None:
-    """Refuse an option that is YAML, but a list or a word."""
-    for group in GROUPS:
-        word, node = chosen.get(group), resolved.get(group)
-        if word is None or node is None or isinstance(node, Mapping):
+    """Refuse a key that nothing reads, and an option that is YAML, but a list or a word."""
+    files = {g: option(g, chosen[g]) for g in GROUPS if chosen.get(g) is not None}
+    for key in resolved:
+        if key not in KEYS:
+            of = [each for each in files.values() if each.is_global]
+            where = " or ".join(str(each.path) for each in of)
+            raise _fault(of)(f"{where}: there is no key {key!r}{suggest(key, KEYS)}")
+    for group, each in files.items():
+        node = resolved.get(group)
+        if node is None or isinstance(node, Mapping):
             continue
-        each = option(group, word)
-        kind = UsageError if each.tree.name in (OWN, LOCAL) else PluginError
-        raise kind(f"{each.path}: expected keys and values, as _target_: …, not {node}")
+        raise _fault([each])(f"{each.path}: expected keys and values, as _target_: …, not {node}")
+
+
+def _fault(files: Iterable[Option]) -> type[GenlabError]:
+    """The error of whoever wrote these: a plugin's, if one of them is."""
+    ours = all(each.tree.name in (OWN, LOCAL) for each in files)
+    return UsageError if ours else PluginError
 
 
 def notation(value: Any) -> str:

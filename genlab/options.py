@@ -8,10 +8,12 @@ plugin offers.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
+from itertools import takewhile
 from pathlib import Path
 
 from genlab.errors import UsageError
@@ -74,14 +76,25 @@ class Option:
         return self.name if alone else self.qualified
 
     @property
+    def also_by(self) -> list[str]:
+        """Distributions that offer another option of this name."""
+        return [o.distribution for o in options(self.group) if o.name == self.name and o != self]
+
+    @property
     def summary(self) -> str:
         """The sentence in the file's first comment line, after Hydra's own header."""
-        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
-            if not line.startswith("#"):
-                break
-            if not line.startswith("# @"):
-                return line.lstrip("# ").strip()
-        return ""
+        own = [line for line in self._comments() if not line.startswith("# @")]
+        return own[0].lstrip("# ").strip() if own else ""
+
+    @property
+    def is_global(self) -> bool:
+        """Whether its keys are those of the whole configuration, as an experiment's are."""
+        return any(re.match(r"#\s*@package\s+_global_", line) for line in self._comments())
+
+    def _comments(self) -> list[str]:
+        """The lines at the head of the file."""
+        lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
+        return list(takewhile(lambda line: line.startswith("#"), lines))
 
 
 def core_configs() -> Path:

@@ -61,9 +61,13 @@ def plugins() -> tuple[Plugin, ...]:
     """
     entries = sorted(entry_points(group="genlab.plugins"), key=lambda e: (e.name, e.value))
     found = tuple(_without_twins(list(_chosen([_plugin(entry) for entry in entries]))))
-    for plugin in found if os.environ.get(STRICT, "0") not in ("", "0") else ():
-        if plugin.problem and not plugin.disabled:
-            raise PluginError(f"plugin {plugin.name} ({plugin.distribution}): {plugin.problem}")
+    wrong = [
+        f"plugin {plugin.name} ({plugin.distribution}): {plugin.problem}"
+        for plugin in found
+        if plugin.problem and not plugin.disabled
+    ]
+    if wrong and os.environ.get(STRICT, "0") not in ("", "0"):
+        raise PluginError("; ".join(wrong))
     return found
 
 

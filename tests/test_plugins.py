@@ -220,9 +220,10 @@ def test_none_of_them(site, genlab):
 
 def test_strict_mode_makes_an_error_of_any_problem(site, genlab):
     install(site, "empty")
+    install(site, "void")
     assert genlab("list", "models")[0] == 0
     done = genlab("list", "models", GENLAB_STRICT_PLUGINS="1")
-    assert complains(done, 3, "plugin empty", "has no configs/ folder")
+    assert complains(done, 3, "plugin empty", "plugin void", "has no configs/ folder")
 
 
 # ----------------------------------------------------------------------------------------------- which name
@@ -260,6 +261,8 @@ def test_no_plugin_takes_a_name_of_genlabs(site, genlab):
     assert "genlab.models.made" in genlab("config", "show", "model=genlab/made")[1]
     listed = json.loads(genlab("plugins", "list", "--json")[1])
     assert listed[-1]["adds"] == ["model=shadow/made"]
+    assert listed[-1]["also_by"] == {"model=made": ["genlab"]}
+    assert "model=made: also offered by genlab" in genlab("plugins", "list")[1]
 
 
 def test_models_of_a_folder_that_is_no_package(site, genlab):
@@ -381,6 +384,13 @@ def test_yaml_without_keys(site, genlab):
         genlab("config", "check", "model=bare"), 3, "bare.yaml: expected keys and values"
     )
     assert genlab("config", "check", "model=small")[0] == 0
+
+
+def test_keys_of_a_global_file_that_nothing_reads(site, genlab):
+    head = "# @package _global_\n# Bare\n"
+    install(site, "other", files={"configs/experiment/bare.yaml": f"{head}optimiser: null\n"})
+    done = genlab("config", "show", "experiment=bare")
+    assert complains(done, 3, "bare.yaml: there is no key 'optimiser'", "did you mean 'optimizer'?")
 
 
 def test_a_target_elsewhere_is_refused_by_name_however_it_is_hidden(site, genlab):

@@ -53,6 +53,8 @@ def show(names: list[str], as_json: bool) -> int:
         for p in found:
             print(f"{p['name']}  {p['distribution']} {p['version']}  {p['status']}")
             print(f"    {' '.join(p['adds']) or 'adds nothing'}")
+            for name, others in p["also_by"].items():
+                print(f"    {name}: also offered by {' and '.join(others)}")
     return 0
 
 
@@ -125,12 +127,14 @@ def check(names: list[str], as_json: bool) -> int:
 def _about(plugin: Plugin) -> dict[str, Any]:
     from genlab.options import added_by
 
+    added = [o for o in added_by(plugin.name) if plugin.used]
     return {
         "name": plugin.name,
         "distribution": plugin.distribution,
         "version": plugin.version,
         "status": plugin.status,
-        "adds": [f"{o.group}={o.word}" for o in added_by(plugin.name) if plugin.used],
+        "adds": [f"{o.group}={o.word}" for o in added],
+        "also_by": {f"{o.group}={o.name}": o.also_by for o in added if o.also_by},
     }
 
 
