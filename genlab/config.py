@@ -17,6 +17,7 @@ from typing import Any
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
@@ -182,14 +183,16 @@ def _normal(word: str) -> str:
         key = INSIDE[top] + key.removeprefix(top)
     if "*" in key:
         raise UsageError(f"{word}: a word sets one key; write one for each in the place of *")
-    _require_readable(word, f"++{key}={value}")
+    parse(word, f"++{key}={value}")
     return f"++{key}={value}"
 
 
-def _require_readable(word: str, override: str) -> None:
-    """Name the word whose value Hydra cannot read; composing would only quote a piece of it."""
+def parse(word: str, override: str) -> Override:
+    """What Hydra reads in an override. Raises UsageError naming the word that it was made of where Hydra
+    cannot read it; composing would only quote a piece of it.
+    """
     try:
-        OverridesParser.create().parse_override(override)
+        return OverridesParser.create().parse_override(override)
     except HydraException as error:
         reason = str(error).splitlines()[0]
         raise UsageError(f"{word}: the value cannot be read ({reason})") from None

@@ -25,6 +25,7 @@ from typing import Any, BinaryIO
 from genlab.errors import GenlabError, UsageError
 
 SCHEMA = 1
+MOST_THREADS = 8  # of a process: small models do not gain from more
 
 
 @contextmanager
@@ -225,6 +226,11 @@ def cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def fair_threads(processes: int) -> int:
+    """Threads for each of so many processes on this machine."""
+    return max(1, min(MOST_THREADS, cpus() // max(1, processes)))
 
 
 def train_command(record: Mapping[str, Any], *more: str) -> str:

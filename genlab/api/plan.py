@@ -24,6 +24,7 @@ from genlab.contracts import (
     GenerativeModel,
     Model,
     Stage,
+    Trainable,
     UnsupportedData,
     UsageError,
 )
@@ -116,6 +117,12 @@ class Plan:
     def generative(self) -> bool:
         """Whether the model is a distribution of the data, with samples and a likelihood."""
         return isinstance(self.model, GenerativeModel)
+
+    @property
+    def validates(self) -> bool:
+        """Whether the last stage is judged by anything, so that settings can be chosen by it."""
+        own = type(self.model).validate is not Trainable.validate
+        return own or self.stages[-1].validate is not None
 
     @property
     def samples(self) -> int | None:

@@ -1,6 +1,6 @@
 """``genlab VERB …``: finds the verb, runs it, and turns every error into one line and an exit code.
 
-0 ok, 1 the run failed, 2 usage or configuration, 3 plugin, 130 interrupted.
+0 ok, 1 the run failed, 2 usage or configuration, 3 plugin, 130 interrupted, 143 terminated.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from genlab.errors import GenlabError
 
 VERBS = (
     "train",
+    "sweep",
+    "tune",
     "evaluate",
     "sample",
     "gallery",

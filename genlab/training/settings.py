@@ -15,12 +15,10 @@ from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.profilers import PassThroughProfiler
 
 from genlab.contracts import UsageError
-from genlab.runs import cpus
+from genlab.runs import fair_threads
 
 # Lightning 2.6's own tree code asks torch an outdated question at every fit and predict.
 warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
-
-MOST_THREADS = 8  # small models do not gain from more
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ class TrainerSettings:
             return self.threads
         if "OMP_NUM_THREADS" in os.environ:
             return int(os.environ["OMP_NUM_THREADS"])
-        return max(1, min(MOST_THREADS, cpus() // max(1, self.devices)))
+        return fair_threads(self.devices)
 
     def trainer(self, callbacks: Sequence[Callback], **options: Any) -> Trainer:
         """A fresh Trainer that says nothing of its own: progress and records are genlab's."""

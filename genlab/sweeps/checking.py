@@ -1,0 +1,94 @@
+"""Points are checked before the first begins, by one process that builds each and trains none."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from tempfile import TemporaryFile
+from typing import IO
+
+from genlab.components import trusted_prefixes
+from genlab.config import compose
+from genlab.errors import GenlabError, PluginError, UsageError
+from genlab.progress import progress
+from genlab.sweeps.environment import surroundings
+from genlab.sweeps.points import Point
+
+PROGRAM = (sys.executable, "-m", "genlab.api.checking")
+KINDS: dict[int, type[GenlabError]] = {2: UsageError, 3: PluginError}
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A point that would begin. settings: a hash of all of them, those too that decide no weights.
+
+    processes: of one training. validates: whether its last stage does.
+    """
+
+    point: Point
+    settings: str
+    processes: int
+    model: str
+    validates: bool
+
+
+def check(points: Sequence[Point]) -> list[Checked]:
+    """The points with their fingerprints.
+
+    Raises what ``genlab train`` would raise for the first that it would refuse.
+    """
+    _compose(points)
+    asked = {"points": [point.words for point in points], "trusted": trusted_prefixes()}
+    found: list[Checked] = []
+    with (
+        _file(json.dumps(asked)) as words,
+        _file() as said,
+        subprocess.Popen(
+            PROGRAM, stdin=words, stdout=subprocess.PIPE, stderr=said, text=True, env=surroundings()
+        ) as process,
+        progress("checking points", len(points)) as advance,
+    ):
+        assert process.stdout is not None
+        for point, line in zip(points, process.stdout, strict=False):
+            found.append(_read(point, json.loads(line), len(points)))
+            advance(len(found), "")
+        if len(found) < len(points):
+            process.wait()
+            said.seek(0)
+            last = (said.read().strip().splitlines() or ["it said nothing"])[-1]
+            raise GenlabError(f"the process that checks the points ended early: {last}")
+    return found
+
+
+def _file(content: str = "") -> IO[str]:
+    """For a process to read from or write to, as a pipe that is full or broken would be in the way."""
+    file = TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  (closed by whoever uses it)
+    file.write(content)
+    file.seek(0)
+    return file
+
+
+def _compose(points: Sequence[Point]) -> None:
+    """As many as hold every word: what is misspelt is said at once, without torch."""
+    seen = set[str]()
+    for point in points:
+        if not seen.issuperset(point.words):
+            seen.update(point.words)
+            try:
+                compose(point.words)
+            except GenlabError as error:
+                raise type(error)(_where(point, len(points)) + str(error)) from None
+
+
+def _where(point: Point, of: int) -> str:
+    return f"point {point.number} of {of} ({point}): " if of > 1 else ""
+
+
+def _read(point: Point, said: dict, of: int) -> Checked:
+    if "error" in said:
+        raise KINDS.get(said["code"], GenlabError)(_where(point, of) + said["error"])
+    known = replace(point, fingerprint=said["fingerprint"])
+    return Checked(known, *(said[key] for key in ("settings", "processes", "model", "validates")))

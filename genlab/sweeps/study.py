@@ -1,0 +1,104 @@
+"""An Optuna study in a file: which settings to try next, and which trials are not worth ending.
+
+The sampler's random numbers are keyed by the seed and the number of a trial, and no generator's state is
+kept. So with one job a study is a function of its seed and its space, whether it was interrupted or not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from genlab.sweeps.bench import Bench
+from genlab.sweeps.extras import extra
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial, Trial
+
+FILE = "study.db"
+NAME = "genlab"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """How a study searches. trials: of the study in all, however often it is resumed."""
+
+    trials: int
+    sampler: str
+    pruner: str
+    seed: int
+
+
+class Study:
+    """The trials so far. A trial that nobody told of is open, and is gone on with."""
+
+    def __init__(self, bench: Bench, chosen: Chosen) -> None:
+        optuna = extra("tune", "optuna", "genlab tune")
+        from sqlalchemy import URL
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self.chosen = chosen
+        url = URL.create("sqlite", database=str(bench.path.absolute() / FILE))
+        self._study = optuna.create_study(
+            storage=url.render_as_string(),
+            study_name=NAME,
+            direction="minimize",
+            pruner=_pruner(chosen.pruner),
+            load_if_exists=True,
+        )
+
+    def ask(self) -> Trial:
+        """A new trial, whose values are drawn as they are suggested."""
+        number = len(self._study.trials)
+        self._study.sampler = _sampler(self.chosen.sampler, key(self.chosen.seed, number))
+        return self._study.ask()
+
+    @property
+    def full(self) -> bool:
+        """Whether there are as many trials as were asked for."""
+        return len(self._study.trials) >= self.chosen.trials
+
+    def open(self) -> list[Trial]:
+        """Those that have no end yet, as objects that can go on."""
+        from optuna.trial import Trial, TrialState
+
+        found = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        return [Trial(self._study, trial._trial_id) for trial in found]
+
+    def complete(self, trial: Trial, value: float) -> None:
+        self._study.tell(trial, value)
+
+    def prune(self, trial: Trial) -> None:
+        from optuna.trial import TrialState
+
+        self._study.tell(trial, state=TrialState.PRUNED)
+
+    def fail(self, trial: Trial) -> None:
+        from optuna.trial import TrialState
+
+        self._study.tell(trial, state=TrialState.FAIL)
+
+    def best(self) -> FrozenTrial | None:
+        """The complete trial with the lowest value; None where none is complete."""
+        from optuna.trial import TrialState
+
+        done = self._study.get_trials(states=(TrialState.COMPLETE,))
+        return min(done, key=lambda trial: trial.values[0], default=None)
+
+
+def key(seed: int, number: int) -> int:
+    """The seed of the sampler for one trial: 32 bits."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{number}".encode()).digest()[:4])
+
+
+def _sampler(name: str, seed: int) -> Any:
+    from optuna.samplers import RandomSampler, TPESampler
+
+    return {"tpe": TPESampler, "random": RandomSampler}[name](seed=seed)
+
+
+def _pruner(name: str) -> Any:
+    from optuna.pruners import HyperbandPruner, MedianPruner, NopPruner
+
+    return {"median": MedianPruner, "hyperband": HyperbandPruner, "none": NopPruner}[name]()
