@@ -11,6 +11,8 @@ import pytest
 from genlab.cli.main import VERBS, build_parser
 from genlab.config import compose
 from genlab.options import Option, options
+from genlab.sweeps.points import product
+from genlab.sweeps.space import space
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -69,6 +71,11 @@ def test_commands_are_understood(words):
     args = build_parser().parse_args(words)
     given = [*getattr(args, "overrides", []), *getattr(args, "words", [])]
     compose([word for word in given if "=" in word])
+    for point in {
+        "sweep": lambda: product(args.sweep),
+        "tune": lambda: space(args.space).corners() if args.space else [],
+    }.get(args.verb, list)():
+        compose(point)
 
 
 def test_the_readme_shows_every_verb():

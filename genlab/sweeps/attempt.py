@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -51,11 +51,15 @@ class Work:
     trusted: tuple[str, ...] = ()
     more: tuple[str, ...] = ()
     threads: int | None = None
+    folder: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Here, as Hydra's parser is asked from one thread alone."""
+        object.__setattr__(self, "folder", f"folder={notation(str(self.bench.runs))}")
 
     def command(self, point: Point) -> list[str]:
-        folder = f"folder={notation(str(self.bench.runs))}"
         trusted = [f"--allow-target={prefix}" for prefix in self.trusted]
-        words = [*point.words, *self.more, folder, "--resume", "auto"]
+        words = [*point.words, *self.more, self.folder, "--resume", "auto"]
         return [*PROGRAM, "train", *words, *trusted]
 
 

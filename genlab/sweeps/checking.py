@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from tempfile import TemporaryFile
-from typing import IO
+from typing import IO, Any
 
 from genlab.components import trusted_prefixes
 from genlab.config import compose
@@ -41,26 +41,39 @@ def check(points: Sequence[Point]) -> list[Checked]:
     Raises what ``genlab train`` would raise for the first that it would refuse.
     """
     _compose(points)
-    asked = {"points": [point.words for point in points], "trusted": trusted_prefixes()}
     found: list[Checked] = []
+    with progress("checking points", len(points)) as advance:
+        for point, said in zip(points, answers(points), strict=True):
+            found.append(_read(point, said, len(points)))
+            advance(len(found), "")
+    return found
+
+
+def answers(points: Sequence[Point]) -> Iterator[dict[str, Any]]:
+    """What the process says of each point. Raises GenlabError where it ends before the last."""
+    asked = {"points": [point.words for point in points], "trusted": trusted_prefixes()}
     with (
         _file(json.dumps(asked)) as words,
-        _file() as said,
+        _file() as errors,
         subprocess.Popen(
-            PROGRAM, stdin=words, stdout=subprocess.PIPE, stderr=said, text=True, env=surroundings()
+            PROGRAM,
+            stdin=words,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env=surroundings(),
         ) as process,
-        progress("checking points", len(points)) as advance,
     ):
         assert process.stdout is not None
-        for point, line in zip(points, process.stdout, strict=False):
-            found.append(_read(point, json.loads(line), len(points)))
-            advance(len(found), "")
-        if len(found) < len(points):
+        for _ in points:
+            line = process.stdout.readline()
+            if line:
+                yield json.loads(line)
+                continue
             process.wait()
-            said.seek(0)
-            last = (said.read().strip().splitlines() or ["it said nothing"])[-1]
+            errors.seek(0)
+            last = (errors.read().strip().splitlines() or ["it said nothing"])[-1]
             raise GenlabError(f"the process that checks the points ended early: {last}")
-    return found
 
 
 def _file(content: str = "") -> IO[str]:

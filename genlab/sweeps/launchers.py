@@ -20,7 +20,7 @@ from genlab.sweeps.attempt import Outcome, Work, carry_out
 from genlab.sweeps.extras import extra
 from genlab.sweeps.points import Point
 from genlab.sweeps.stopping import Stop
-from genlab.sweeps.submission import submit_all
+from genlab.sweeps.submission import require_sound, submit_all
 
 Begin = Callable[[Point, str], None]  # told of a point that is about to be "running" or "submitted"
 Ended = Iterator[tuple[Point, Outcome]]
@@ -61,6 +61,8 @@ def choose(name: str | None, jobs: int | None, options: Mapping[str, Any]) -> La
         raise UsageError("--set …: these are options of submitit: add --launcher submitit")
     if name != "basic":
         extra("sweep", name, f"--launcher {name}")
+    if name == "submitit":
+        require_sound(options)
     if name == "joblib" and jobs is None:
         jobs = cpus()
     return Launcher(name, 1 if name == "basic" else jobs, options)

@@ -10,6 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from genlab.errors import UsageError
 from genlab.sweeps.bench import Bench
 from genlab.sweeps.extras import extra
 
@@ -36,17 +37,21 @@ class Study:
     def __init__(self, bench: Bench, chosen: Chosen) -> None:
         optuna = extra("tune", "optuna", "genlab tune")
         from sqlalchemy import URL
+        from sqlalchemy.exc import SQLAlchemyError
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self.chosen = chosen
-        url = URL.create("sqlite", database=str(bench.path.absolute() / FILE))
-        self._study = optuna.create_study(
-            storage=url.render_as_string(),
-            study_name=NAME,
-            direction="minimize",
-            pruner=_pruner(chosen.pruner),
-            load_if_exists=True,
-        )
+        self.chosen, path = chosen, bench.path.absolute() / FILE
+        try:
+            self._study = optuna.create_study(
+                storage=URL.create("sqlite", database=str(path)).render_as_string(),
+                study_name=NAME,
+                direction="minimize",
+                pruner=_pruner(chosen.pruner),
+                load_if_exists=True,
+            )
+        except (SQLAlchemyError, optuna.exceptions.OptunaError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise UsageError(f"{bench.path / FILE} is no study: {reason}") from None
 
     def ask(self) -> Trial:
         """A new trial, whose values are drawn as they are suggested."""

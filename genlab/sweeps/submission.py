@@ -13,6 +13,8 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from hydra.core.override_parser.types import Override
@@ -63,7 +65,7 @@ def submit_all(
     options: Mapping[str, Any],
 ) -> Iterator[tuple[Point, Outcome]]:
     """Submit points, at most ``jobs`` at a time, and yield each with its outcome as its job ends."""
-    executor = executor_of(work, options)
+    executor = executor_of(work.bench.path / "submitit", options)
     waiting, running, given_up_at = deque(points), {}, math.inf
     while running or (waiting and not stop):
         while waiting and not stop and len(running) < (jobs or len(points)):
@@ -81,7 +83,13 @@ def submit_all(
         stop.pause()
 
 
-def executor_of(work: Work, options: Mapping[str, Any]) -> Any:
+def require_sound(options: Mapping[str, Any]) -> None:
+    """Raise UsageError for options that submitit refuses, before anything is written."""
+    with TemporaryDirectory() as folder:
+        executor_of(Path(folder), options)
+
+
+def executor_of(folder: Path, options: Mapping[str, Any]) -> Any:
     """submitit's own, with ``--set`` options. Raises UsageError for those that it refuses."""
     import submitit
 
@@ -90,7 +98,7 @@ def executor_of(work: Work, options: Mapping[str, Any]) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            executor = submitit.AutoExecutor(work.bench.path / "submitit", cluster=cluster)
+            executor = submitit.AutoExecutor(folder, cluster=cluster)
             executor.update_parameters(**rest)
     except (NameError, AssertionError, TypeError, ValueError, RuntimeError, Warning) as error:
         raise UsageError(f"--set: submitit refuses this: {str(error).splitlines()[0]}") from None

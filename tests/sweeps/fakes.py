@@ -1,8 +1,8 @@
 """A training that costs nothing, in the place of ``genlab train`` and of the process that checks points.
 
 It keeps run directories, locks, resumes and ends as the real one does, without torch. Its validation value
-falls from epoch to epoch to (log10 rate + 2)² + seed / 100. Seed 13 fails, seed 14 is a usage error, seed 15 is
-never finite, seed 16 validates nothing. FAKE_SECONDS is how long an epoch takes.
+falls from epoch to epoch to (log10 rate + 2)² + seed / 100. Seed 13 fails, seed 14 is a usage error,
+seed 15 is never finite, seed 16 validates nothing. FAKE_SECONDS is how long an epoch takes.
 """
 
 from __future__ import annotations
@@ -12,66 +12,92 @@ import math
 import os
 import signal
 import sys
+import threading
 import time
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from genlab.config import compose
-from genlab.runs import RunDirectory, create, digest, now, unfinished, write_json, write_text
+from genlab.runs import RunDirectory, create, now, unfinished, write_json, write_text
 
-SEEDS = {"fails": 13, "usage": 14, "nan": 15, "silent": 16}
+if TYPE_CHECKING:
+    from genlab.sweeps.attempt import Work
+    from genlab.sweeps.points import Point
+
+FAILS, USAGE, NAN, SILENT = 13, 14, 15, 16
+COMPOSING = threading.Lock()
 
 
-def install() -> None:
+def install(replace: Any = setattr) -> None:
+    """Make them what a sweep uses. replace: how an attribute is set."""
     from genlab.sweeps import attempt, checking
 
-    attempt.PROGRAM = (sys.executable, __file__)
-    checking.PROGRAM = (sys.executable, __file__, "check")
+    command = attempt.Work.command
+
+    def fake(work: Work, point: Point) -> list[str]:
+        """The command of the real one, with what that would compose as its last word."""
+        config = composed(point.words).resolved
+        facts = {
+            "fingerprint": point.fingerprint,
+            "folder": str(work.bench.runs),
+            "seed": config["seed"],
+            "epochs": config["stages"]["fit"]["max_epochs"],
+            "rate": (config.get("optimizer") or {}).get("lr", 1e-3),
+        }
+        return [*command(work, point), json.dumps(facts)]
+
+    replace(attempt, "PROGRAM", (sys.executable, __file__))
+    replace(attempt.Work, "command", fake)
+    replace(checking, "answers", answers)
 
 
-def value(config: dict, epoch: int) -> float:
-    rate = (config["optimizer"] or {}).get("lr", 1e-3)
-    final = (math.log10(rate) + 2) ** 2 + config["seed"] / 100
-    return final + 1 / (1 + epoch)
+def composed(words: Sequence[str]) -> Any:
+    """Under a lock: Hydra composes in one thread alone, and joblib asks from several."""
+    from genlab.config import compose
+
+    with COMPOSING:
+        return compose(words)
 
 
-def check() -> None:
-    for words in json.load(sys.stdin)["points"]:
-        composed = compose(words)
-        said = {"settings": digest(composed.record), "processes": 1, "model": "Fake"}
-        validates = composed.resolved["seed"] != SEEDS["silent"]
-        print(json.dumps({"fingerprint": digest(composed.identity), "validates": validates} | said))
+def answers(points: Iterable[Point]) -> Iterator[dict[str, Any]]:
+    from genlab.runs import digest
+
+    for point in points:
+        found = composed(point.words)
+        said = {"settings": digest(found.record), "processes": 1, "model": "Fake"}
+        validates = found.resolved["seed"] != SILENT
+        yield {"fingerprint": digest(found.identity), "validates": validates} | said
 
 
-def train(words: list[str]) -> None:
-    composed = compose(words)
-    config, fingerprint = composed.resolved, digest(composed.identity)
-    if config["seed"] == SEEDS["usage"]:
+def train(words: list[str], facts: dict[str, Any]) -> None:
+    if facts["seed"] == USAGE:
         print("genlab: seed=14: this is no seed", file=sys.stderr)
         sys.exit(2)
-    folder = Path(config["folder"])
-    run = unfinished(folder, fingerprint)
+    folder = Path(facts["folder"])
+    run = unfinished(folder, facts["fingerprint"])
     if run is None:
-        run = create(folder, "fake", fingerprint)
+        run = create(folder, "fake", facts["fingerprint"])
         write_text(run.config, "fake: true\n")
-        record = {"schema": 1, "fingerprint": fingerprint, "overrides": words, "stages": ["fit"]}
-        write_json(run.record, record | {"status": "running", "sessions": []})
+        record = {"schema": 1, "fingerprint": facts["fingerprint"], "overrides": words}
+        write_json(run.record, record | {"stages": ["fit"], "status": "running", "sessions": []})
     with run.lock():
         sessions = [*run.read()["sessions"], {"pid": os.getpid(), "started": now()}]
         run.update(status="running", sessions=sessions)
-        work(run, config)
+        work(run, facts)
         run.update(status="completed", threads=os.environ.get("OMP_NUM_THREADS"))
 
 
-def work(run: RunDirectory, config: dict) -> None:
+def work(run: RunDirectory, facts: dict[str, Any]) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(interrupted(run)))
     rows = run.curves.read_text().splitlines() if run.curves.is_file() else ["stage,epoch,…"]
-    for epoch in range(len(rows) - 1, config["stages"]["fit"]["max_epochs"]):
+    final = (math.log10(facts["rate"]) + 2) ** 2 + facts["seed"] / 100
+    for epoch in range(len(rows) - 1, facts["epochs"]):
         time.sleep(float(os.environ.get("FAKE_SECONDS", "0")))
-        shown = "" if config["seed"] == SEEDS["nan"] else repr(value(config, epoch))
+        shown = "" if facts["seed"] == NAN else repr(final + 1 / (1 + epoch))
         rows.append(f"fit,{epoch},{epoch},val/nll,{shown}")
-        if config["seed"] != SEEDS["silent"]:
+        if facts["seed"] != SILENT:
             write_text(run.curves, "\n".join(rows) + "\n")
-        if config["seed"] == SEEDS["fails"]:
+        if facts["seed"] == FAILS:
             run.update(status="failed")
             print("genlab: the loss is nan", file=sys.stderr)
             sys.exit(1)
@@ -83,7 +109,4 @@ def interrupted(run: RunDirectory) -> int:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "check":
-        check()
-    else:
-        train([w for w in sys.argv[2 : sys.argv.index("--resume")]])
+    train(sys.argv[2 : sys.argv.index("--resume")], json.loads(sys.argv[-1]))
