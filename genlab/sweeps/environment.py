@@ -26,4 +26,4 @@ def share(jobs: int, processes: int) -> int | None:
     """Threads of each process where so many trainings of so many processes share this machine; None for a
     training alone, which chooses for itself.
     """
-    return None if jobs == 1 else fair_threads(jobs * processes)
+    return None if jobs <= 1 else fair_threads(jobs * processes)

@@ -53,23 +53,38 @@ class Study:
             reason = str(error).splitlines()[0]
             raise UsageError(f"{bench.path / FILE} is no study: {reason}") from None
 
-    def ask(self) -> Trial:
-        """A new trial, whose values are drawn as they are suggested."""
-        number = len(self._study.trials)
-        self._study.sampler = _sampler(self.chosen.sampler, key(self.chosen.seed, number))
-        return self._study.ask()
-
     @property
     def full(self) -> bool:
         """Whether there are as many trials as were asked for."""
-        return len(self._study.trials) >= self.chosen.trials
+        return self._count() >= self.chosen.trials
 
-    def open(self) -> list[Trial]:
-        """Those that have no end yet, as objects that can go on."""
-        from optuna.trial import Trial, TrialState
+    def ask(self) -> Trial:
+        """A new trial, whose values are drawn as they are suggested."""
+        self._draw_for(self._count())
+        return self._study.ask()
 
-        found = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        return [Trial(self._study, trial._trial_id) for trial in found]
+    def open(self) -> list[FrozenTrial]:
+        """Those that have no end yet."""
+        from optuna.trial import TrialState
+
+        return self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+
+    def again(self, open: FrozenTrial) -> Trial:
+        """One of them, to go on with. What was not yet drawn is drawn as it would have been."""
+        from optuna.trial import Trial
+
+        self._draw_for(open.number)
+        return Trial(self._study, open._trial_id)
+
+    def reported(self, trial: Trial) -> dict[int, float]:
+        """What it was told of so far, by steps."""
+        return self._study.get_trials(deepcopy=False)[trial.number].intermediate_values
+
+    def _count(self) -> int:
+        return len(self._study.get_trials(deepcopy=False))
+
+    def _draw_for(self, number: int) -> None:
+        self._study.sampler = _sampler(self.chosen.sampler, key(self.chosen.seed, number))
 
     def complete(self, trial: Trial, value: float) -> None:
         self._study.tell(trial, value)

@@ -91,7 +91,7 @@ def _train(table: Table, checked: Sequence[Checked], launcher: Launcher) -> int:
     table.add(points)
     here = launcher.name != "submitit"
     processes = max((each.processes for each in checked), default=1)
-    threads = share(launcher.jobs or 1, processes) if here else None
+    threads = share(min(launcher.jobs or 1, len(points)), processes) if here else None
     work = Work(table.bench, tuple(trusted_prefixes()), threads=threads)
     with Stop() as stop:
         for point, outcome in launcher.launch(points, work, stop, table.note):

@@ -91,7 +91,7 @@ class Trials:
     def _next(self) -> Trial | None:
         """One that an earlier parent left open, before a new one."""
         if self._open:
-            return self._open.popleft()
+            return self.study.again(self._open.popleft())
         return None if self.study.full else self.study.ask()
 
     def _take(self, trial: Trial) -> None:
@@ -116,22 +116,33 @@ class Trials:
 
     def _candidate(self, trial: Trial, point: Point) -> Candidate:
         candidate = Candidate(trial, point, Attempt(self.work, point))
-        before = trial.study.trials[trial.number].intermediate_values
+        before = self.study.reported(trial)
         if before:  # it goes on from what an earlier parent was told
             candidate.reported = max(before)
             candidate.pruned = trial.should_prune()
         return candidate
 
     def _look(self, candidate: Candidate, stop: Stop) -> None:
-        candidate.watch()
+        self._watch(candidate)
         if stop or candidate.pruned:
             candidate.attempt.end(urgent=stop.urgent)
         outcome = candidate.attempt.look()
         if outcome is None:
             return
-        candidate.watch()  # what it wrote last
+        self._watch(candidate)  # what it wrote last
         self._active.remove(candidate)
         self._end(candidate, outcome)
+
+    def _watch(self, candidate: Candidate) -> None:
+        candidate.watch()
+        if candidate.curve is None:
+            return
+        name = candidate.curve.name
+        known = self.table.record.setdefault("monitored", name)
+        if known != name:
+            raise UsageError(
+                f"tune cannot compare {known} with {name}: search over models that validate one thing"
+            )
 
     def _end(self, candidate: Candidate, outcome: Outcome) -> None:
         result = self._result(candidate, outcome)
@@ -151,22 +162,14 @@ class Trials:
             status, error = "pruned", ""
             value = None if found is None else found.values[candidate.reported - 1]
         elif status == "completed":
-            self._require_one_value(found)
-            value = found.best if found else None
-            if found and value is None:
+            if found is None:
+                raise UsageError("tune needs a model with validation values: this one gives none")
+            value = found.best
+            if value is None:
                 status, error = "failed", f"{found.name} was never finite"
         elif (outcome.exit_code or 0) < 0:
             status = "interrupted"  # by somebody else: it is not known how it would have ended
         return {"status": status, "value": value, "validations": candidate.reported, "error": error}
-
-    def _require_one_value(self, found: Curve | None) -> None:
-        if found is None:
-            raise UsageError("tune needs a model with validation values: this one gives none")
-        known = self.table.record.setdefault("monitored", found.name)
-        if known != found.name:
-            raise UsageError(
-                f"tune cannot compare {known} with {found.name}: search over models that validate one thing"
-            )
 
     def _tell(self, trial: Trial, point: Point, row: Mapping[str, Any]) -> None:
         """Write down how it ended, tell the study and say so. One that was interrupted stays open."""

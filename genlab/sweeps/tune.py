@@ -111,7 +111,7 @@ def _checked(searched: Space, words: Sequence[str]) -> int:
 
 def _search(table: Table, searched: Space, chosen: Chosen, jobs: int, processes: int) -> int:
     bench = table.bench
-    work = Work(bench, tuple(trusted_prefixes()), MORE, share(jobs, processes))
+    work = Work(bench, tuple(trusted_prefixes()), MORE, share(min(jobs, chosen.trials), processes))
     study = Study(bench, chosen)
     with Stop() as stop:
         Trials(study, searched, table, work, jobs).carry_on(stop)
@@ -119,10 +119,11 @@ def _search(table: Table, searched: Space, chosen: Chosen, jobs: int, processes:
     left = chosen.trials - sum(
         row["status"] in ("completed", "pruned", "failed") for row in table.record["points"]
     )
-    if left > 0:
-        again = f"genlab tune --resume {shlex.quote(str(bench.path))}"
-        print(f"genlab: {left} trials are not ended: {again} goes on", file=sys.stderr)
-    return stop.exit_code or int(left > 0 or study.best() is None)
+    if left <= 0:
+        return int(study.best() is None)
+    again = f"genlab tune --resume {shlex.quote(str(bench.path))}"
+    print(f"genlab: {left} of {chosen.trials} trials have no end: {again} goes on", file=sys.stderr)
+    return stop.exit_code or 1
 
 
 def _say_best(table: Table, study: Study) -> None:

@@ -116,7 +116,7 @@ def test_a_trial_that_is_killed_is_gone_on_with(slowly, genlab):
         os.kill(records("t")[1]["sessions"][0]["pid"], signal.SIGKILL)
         _, error = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert "1 trials are not ended: genlab tune --resume t goes on" in error
+    assert "1 of 3 trials have no end: genlab tune --resume t goes on" in error
     assert states("t") == ["completed", "interrupted", "completed"]
     assert genlab("tune", "--resume", "t") == 0
     assert [len(record["sessions"]) for record in records("t")] == [1, 2, 1]

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
+from genlab.sweeps.bench import Bench
+from genlab.sweeps.study import Chosen, Study
 from tests.sweeps.conftest import QUICK, history, points, states, trials
 
 LR = "optimizer.lr=tag(log, interval(1e-5, 1e-1))"
@@ -71,19 +73,21 @@ def test_values_in_the_study_are_those_of_runs(here, genlab):
     for trial, row in zip(trials("t"), points("t"), strict=True):
         lr = trial.params["optimizer.lr"]
         assert f"optimizer.lr={lr!r}" in row["words"]
-        expected = [(math.log10(lr) + 2) ** 2 + 1 / (1 + epoch) for epoch in range(3)]
-        assert [trial.intermediate_values[step] for step in (1, 2, 3)] == expected
-        assert trial.value == row["value"] == expected[-1]
+        expected = [(math.log10(lr) + 2) ** 2 + more for more in (1, 1 / 2, 1 / 3 + 1 / 2)]
+        assert [trial.intermediate_values[step] for step in (1, 2, 3)] == pytest.approx(expected)
+        assert trial.value == row["value"] == pytest.approx(expected[1])
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random"])
-def test_a_seed_makes_a_study_repeatable(here, genlab, sampler):
-    words = ["tune", *ADAM, LR, "seed=1,2,3", "--trials", "11", "--sampler", sampler]
+@pytest.mark.parametrize(("sampler", "pruner"), [("tpe", "median"), ("random", "hyperband")])
+def test_a_seed_makes_a_study_repeatable(here, genlab, sampler, pruner):
+    words = ["tune", *ADAM, LR, "seed=1,2,3", "--trials", "11"]
+    words += ["--sampler", sampler, "--pruner", pruner]
     assert genlab(*words, "--seed", "7", "-o", "a") == 0
     assert genlab(*words, "--seed", "7", "-o", "b") == 0
     assert genlab(*words, "--trials", "1", "--seed", "8", "-o", "c") == 0
     assert history("a") == history("b")
-    assert trials("a")[0].params != trials("c")[0].params
+    drawn = [trial.params["optimizer.lr"] for trial in [*trials("a"), *trials("c")]]
+    assert len(set(drawn)) == 12
 
 
 def test_more_trials_are_those_of_a_longer_study(here, genlab):
@@ -144,6 +148,21 @@ def test_a_model_that_validates_nothing_is_refused(here, genlab):
     assert genlab("tune", *ADAM, "seed=16,1", "-o", "t") == 2
     assert "Fake validates nothing in its last stage" in genlab.error
     assert not list(here.iterdir())
+
+
+def test_different_values_are_not_compared(here, genlab):
+    assert genlab("tune", *ADAM, "seed=1,17", "--trials", "9", "-o", "t") == 2
+    assert "tune cannot compare val/" in genlab.error
+
+
+def test_a_trial_that_was_not_drawn_yet_is_drawn_as_it_would_have_been(here, genlab):
+    """A kill may fall between the two."""
+    words = ["tune", *ADAM, LR, "seed=1,2,3"]
+    assert genlab(*words, "--trials", "3", "-o", "whole") == 0
+    assert genlab(*words, "--trials", "1", "-o", "t") == 0
+    Study(Bench(Path("t"), "tune"), Chosen(3, "tpe", "median", 0)).ask()
+    assert genlab("tune", "--resume", "t", "--trials", "3") == 0
+    assert history("t") == history("whole")
 
 
 def test_nothing_has_a_value(here, genlab):
