@@ -86,6 +86,10 @@ def new(verb: str, given: Path | None, name: str, fingerprint: str) -> Bench:
         home = Path("sweeps" if verb == "sweep" else "studies")
         return Bench(create(home, name, fingerprint).path, verb)
     bench = Bench(given, verb)
+    if "${" in str(given):
+        raise UsageError(
+            f"-o {given}: ${{ would be read as a reference to a key: give another name"
+        )
     if bench.record.is_file():
         raise UsageError(f"{given} already holds one: type genlab {verb} --resume {given}")
     try:

@@ -3,7 +3,7 @@
 It keeps run directories, locks, resumes and ends as the real one does, without torch. Its validation value
 falls to (log10 rate + 2)² + seed / 100, and rises a little in the last epoch. Seed 13 fails, seed 14 is a
 usage error, seed 15 is never finite, seed 16 validates nothing, seed 17 something else. FAKE_SECONDS is
-how long an epoch takes.
+how long an epoch takes, FAKE_STUBBORN makes it deaf to SIGTERM.
 """
 
 from __future__ import annotations
@@ -89,7 +89,9 @@ def train(words: list[str], facts: dict[str, Any]) -> None:
 
 
 def work(run: RunDirectory, facts: dict[str, Any]) -> None:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(interrupted(run)))
+    stubborn = "FAKE_STUBBORN" in os.environ
+    handler = signal.SIG_IGN if stubborn else lambda *_: sys.exit(interrupted(run))
+    signal.signal(signal.SIGTERM, handler)
     rows = run.curves.read_text().splitlines() if run.curves.is_file() else ["stage,epoch,…"]
     final = (math.log10(facts["rate"]) + 2) ** 2 + facts["seed"] / 100
     for epoch in range(len(rows) - 1, facts["epochs"]):

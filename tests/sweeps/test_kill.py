@@ -85,9 +85,24 @@ def test_several_that_are_asked_to_end(slowly, genlab):
     assert sorted(len(record["sessions"]) for record in records("s")) == [1, 1, 2, 2]
 
 
+def test_a_training_that_does_not_end(slowly, monkeypatch):
+    """Whoever asks a second time does not want to wait."""
+    monkeypatch.setenv("FAKE_STUBBORN", "1")
+    with parent("sweep", "stages.fit.max_epochs=1000", "seed=1,2", "-o", "s") as process:
+        wait_until(in_the_middle_of(1, "s"))
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert states("s") == ["interrupted", "pending"]
+    assert records("s")[0]["status"] == "interrupted"
+
+
 def test_a_sweep_that_is_killed(slowly, genlab):
     """The training that it leaves behind is waited for, and not begun a second time."""
-    with parent("sweep", *SLOW, "seed=1,2", "-o", "s") as process:
+    with parent("sweep", "stages.fit.max_epochs=30", "seed=1,2", "-o", "s") as process:
         wait_until(in_the_middle_of(1, "s"))
         process.kill()
     assert states("s") == ["running", "pending"]

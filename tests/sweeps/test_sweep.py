@@ -125,6 +125,8 @@ def test_a_point_that_is_still_being_trained_is_waited_for(here, genlab, monkeyp
 
 
 def test_directories_that_are_no_sweep(here, genlab):
+    assert genlab("sweep", "seed=1", "-o", "${x}") == 2
+    assert "-o ${x}: ${ would be read as a reference" in genlab.error
     (here / "full").mkdir()
     (here / "full" / "file").touch()
     assert genlab("sweep", "seed=1", "-o", "full") == 2
