@@ -192,7 +192,7 @@ class Trials:
         same = f" as trial {row['as']}" if "as" in row else ""
         line = f"trial {point.number}/{of} {row['status']}{same}:{value} {searched}"
         if row["status"] == "pruned":
-            line += f" (after {row['validations']} validations)"
+            line += f" (at validation {row['validations']})"
         if not row["error"]:
             print(line, flush=True)
             return
