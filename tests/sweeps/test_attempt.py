@@ -38,6 +38,16 @@ def test_processes_look_for_modules_where_their_parent_does(monkeypatch, tmp_pat
     assert "PYTHONSAFEPATH" not in surroundings()
 
 
+def test_a_training_is_no_rank_of_what_its_parent_was_launched_as(monkeypatch):
+    """Two processes of trainer=ddp would both lead, if they saw the number of a job's task."""
+    for name in ("SLURM_PROCID", "SLURM_NTASKS", "RANK", "GENLAB_RUN_DIR"):
+        monkeypatch.setenv(name, "0")
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    found = surroundings()
+    assert found["SLURM_JOB_ID"] == "7"
+    assert found.keys().isdisjoint(("SLURM_PROCID", "SLURM_NTASKS", "RANK", "GENLAB_RUN_DIR"))
+
+
 def test_threads_that_somebody_chose_stay(monkeypatch):
     monkeypatch.setattr("genlab.runs.cpus", lambda: 12)
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
