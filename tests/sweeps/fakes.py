@@ -13,20 +13,18 @@ import math
 import os
 import signal
 import sys
-import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genlab.runs import RunDirectory, create, now, unfinished, write_json, write_text
+from genlab.runs import RunDirectory, create, unfinished, write_json, write_text
 
 if TYPE_CHECKING:
     from genlab.sweeps.attempt import Work
     from genlab.sweeps.points import Point
 
 FAILS, USAGE, NAN, SILENT, OTHER = 13, 14, 15, 16, 17
-COMPOSING = threading.Lock()
 
 
 def install(replace: Any = setattr) -> None:
@@ -37,13 +35,13 @@ def install(replace: Any = setattr) -> None:
 
     def fake(work: Work, point: Point) -> list[str]:
         """The command of the real one, with what that would compose as its last word."""
-        config = composed(point.words).resolved
+        given = dict(word.split("=", 1) for word in point.words)
         facts = {
             "fingerprint": point.fingerprint,
             "folder": str(work.bench.runs),
-            "seed": config["seed"],
-            "epochs": config["stages"]["fit"]["max_epochs"],
-            "rate": (config.get("optimizer") or {}).get("lr", 1e-3),
+            "seed": int(given.get("seed", 0)),
+            "epochs": int(given["stages.fit.max_epochs"]),
+            "rate": float(given.get("optimizer.lr", 1e-3)),
         }
         return [*command(work, point), json.dumps(facts)]
 
@@ -52,19 +50,12 @@ def install(replace: Any = setattr) -> None:
     replace(checking, "answers", answers)
 
 
-def composed(words: Sequence[str]) -> Any:
-    """Under a lock: Hydra composes in one thread alone, and joblib asks from several."""
-    from genlab.config import compose
-
-    with COMPOSING:
-        return compose(words)
-
-
 def answers(points: Iterable[Point]) -> Iterator[dict[str, Any]]:
+    from genlab.config import compose
     from genlab.runs import digest
 
     for point in points:
-        found = composed(point.words)
+        found = compose(point.words)
         said = {"settings": digest(found.record), "processes": 1, "model": "Fake"}
         validates = found.resolved["seed"] != SILENT
         yield {"fingerprint": digest(found.identity), "validates": validates} | said
@@ -82,7 +73,7 @@ def train(words: list[str], facts: dict[str, Any]) -> None:
         record = {"schema": 1, "fingerprint": facts["fingerprint"], "overrides": words}
         write_json(run.record, record | {"stages": ["fit"], "status": "running", "sessions": []})
     with run.lock():
-        sessions = [*run.read()["sessions"], {"pid": os.getpid(), "started": now()}]
+        sessions = [*run.read()["sessions"], {"pid": os.getpid(), "clock": time.time()}]
         run.update(status="running", sessions=sessions)
         work(run, facts)
         run.update(status="completed", threads=os.environ.get("OMP_NUM_THREADS"))

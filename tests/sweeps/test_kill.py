@@ -45,12 +45,23 @@ def wait_until(found: Callable[[], bool]) -> None:
     raise AssertionError("nothing happened for a minute")
 
 
+def runs(bench: str) -> list[Path]:
+    """In the order in which they were begun."""
+    begun = []
+    for path in Path(bench).glob("runs/*/run.json"):
+        sessions = json.loads(path.read_text())["sessions"]
+        if sessions:
+            begun.append((sessions[0]["clock"], path.parent))
+    return [path for _, path in sorted(begun)]
+
+
 def records(bench: str) -> list[dict]:
-    return [json.loads(p.read_text()) for p in sorted(Path(bench).glob("runs/*/run.json"))]
+    return [json.loads((run / "run.json").read_text()) for run in runs(bench)]
 
 
 def curves(bench: str) -> list[list[str]]:
-    return [p.read_text().splitlines() for p in sorted(Path(bench).glob("runs/*/metrics.csv"))]
+    files = [run / "metrics.csv" for run in runs(bench)]
+    return [file.read_text().splitlines() if file.is_file() else [] for file in files]
 
 
 def in_the_middle_of(n: int, bench: str) -> Callable[[], bool]:
@@ -76,7 +87,7 @@ def test_a_sweep_that_is_asked_to_end(slowly, genlab, number):
 def test_several_that_are_asked_to_end(slowly, genlab):
     words = ["stages.fit.max_epochs=30", "seed=1,2,3,4"]
     with parent("sweep", *words, "--jobs", "2", "-o", "s") as process:
-        wait_until(lambda: len(curves("s")) == 2)
+        wait_until(lambda: len(found := curves("s")) == 2 and all(found))
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
     assert process.returncode == 143
