@@ -101,6 +101,10 @@ class RunDirectory:
     def samples(self) -> Path:
         return self.path / "samples"
 
+    def log(self, rank: int) -> Path:
+        """What a process above rank 0 has printed."""
+        return self.path / "logs" / f"rank-{rank}.log"
+
     @property
     def figures(self) -> Path:
         return self.path / "gallery"

@@ -198,7 +198,7 @@ class Checkpoints(Callback):
     def on_validation_end(self, trainer: Trainer, module: Any) -> None:
         self.monitored = next((k for k in trainer.callback_metrics if k.startswith("val/")), None)
         if self.stage.solve is not None:
-            self._save(trainer, "last")
+            self.save_last(trainer)
         if self.monitored is None:
             return
         score = float(trainer.callback_metrics[self.monitored])
@@ -210,6 +210,10 @@ class Checkpoints(Callback):
             self._end_if_patience_is_over(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, module: Any) -> None:
+        self.save_last(trainer)
+
+    def save_last(self, trainer: Trainer) -> None:
+        """Keep what the stage can go on from; not in the middle of accumulating a gradient."""
         self._save(trainer, "last")
 
     def on_train_batch_end(
@@ -219,7 +223,7 @@ class Checkpoints(Callback):
         if (index + 1) % EVERY or trainer.is_last_batch or between_steps:
             return
         if self._is_due(trainer):
-            self._save(trainer, "last")
+            self.save_last(trainer)
 
     def _is_due(self, trainer: Trainer) -> bool:
         due = time.monotonic() - self._saved > self.seconds

@@ -44,10 +44,16 @@ class Curves(Callback):
         self._before = rows_before(run.curves, stage.name, -1)
         self._note = ""
 
+    def state_dict(self) -> dict[str, Any]:
+        """The losses since the last point: a stage that was asked to stop between two goes on with them."""
+        return {"losses": [loss.float().cpu() for loss in self._losses]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._losses = state["losses"]
+
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
         self._before = rows_before(self.run.curves, self.stage.name, trainer.global_step)
         self._rows.clear()
-        self._losses.clear()
         total = int(module.stage_steps())
         self._bar = progress(self.title, total, trainer.global_step)
         self._advance = self._bar.__enter__() if trainer.is_global_zero else _silent
@@ -86,7 +92,8 @@ class Curves(Callback):
 
     def _read(self, trainer: Trainer) -> None:
         """Take the losses off the device, all at once."""
-        losses = torch.stack(self._losses).float().cpu()
+        losses = torch.stack([loss.to(trainer.strategy.root_device) for loss in self._losses])
+        losses = losses.float().cpu()
         self._losses.clear()
         step = trainer.global_step
         self._require_finite(trainer, losses)

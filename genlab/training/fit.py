@@ -15,9 +15,8 @@ from typing import Any
 import torch
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.callbacks import EMAWeightAveraging
-from pytorch_lightning.utilities import rank_zero_only
 
-from genlab import randomness
+from genlab import interrupts, randomness
 from genlab.contracts import Batch, DataModule, Stage, Trainable, UsageError
 from genlab.runs import RunDirectory, write_json
 from genlab.training.checkpoints import (
@@ -33,6 +32,7 @@ from genlab.training.heartbeat import Heartbeat
 from genlab.training.randomness import KeyedRandomness
 from genlab.training.settings import TrainerSettings
 from genlab.training.solution import Solution
+from genlab.training.stopping import StopsWhenAsked
 
 EPOCHS = 100  # of a stage that names neither epochs nor steps
 BEGIN_ROWS = 10_000  # a data-dependent initialisation sees at most this many training data
@@ -104,6 +104,7 @@ def _fit_stage(
             Curves(run, stage, title),
             EndOfStage(stage),
             checkpoints,
+            StopsWhenAsked(checkpoints),
         ],
         max_epochs=_epochs(stage),
         logger=logger,
@@ -122,7 +123,8 @@ def _fit_stage(
         warnings.filterwarnings(
             "ignore", ".*in eval mode at the start of training.*"
         )  # the frozen rest
-        trainer.fit(model, datamodule=data, ckpt_path=last if resuming else None)
+        with interrupts.patiently():
+            trainer.fit(model, datamodule=data, ckpt_path=last if resuming else None)
     _mark_finished(run, stage, trainer)
 
 
@@ -202,7 +204,8 @@ def _require_processes(path: Path, theirs: int, ours: int) -> None:
         )
 
 
-@rank_zero_only
 def _mark_finished(run: RunDirectory, stage: Stage, trainer: Trainer) -> None:
+    if not trainer.is_global_zero:
+        return
     mark = {"world_size": trainer.world_size, "steps": trainer.global_step}
     write_json(run.finished(stage.name), mark)
