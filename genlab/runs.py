@@ -110,7 +110,7 @@ class RunDirectory:
         return self.path / "gallery"
 
     def checkpoint(self, stage: str, which: str) -> Path:
-        """which: "last" or "best"."""
+        """which: "last", "previous" or "best"."""
         return self.path / "checkpoints" / stage / f"{which}.ckpt"
 
     def finished(self, stage: str) -> Path:

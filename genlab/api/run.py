@@ -87,7 +87,7 @@ class Run:
         Raises UsageError where there is none yet.
         """
         for stage in reversed(self.record["stages"]):
-            for which in ("best", "last"):
+            for which in ("best", "last", "previous"):
                 path = self.directory.checkpoint(stage, which)
                 if path.is_file():
                     return path

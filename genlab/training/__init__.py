@@ -1,6 +1,7 @@
 """Training under Lightning: in stages, resumable, with nothing lost."""
 
-from genlab.training.checkpoints import Validation, averaged, load_checkpoint, load_weights
+from genlab.training.checkpoint_files import averaged, load_checkpoint, load_weights
+from genlab.training.checkpoints import Validation
 from genlab.training.curves import NonFinite
 from genlab.training.fit import fit
 from genlab.training.settings import TrainerSettings

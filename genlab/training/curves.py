@@ -138,7 +138,7 @@ def of(stage: Stage) -> str:
 
 def kept(run: RunDirectory, stage: Stage) -> str:
     """What a stage that went wrong leaves."""
-    saved = run.checkpoint(stage.name, "last").is_file()
+    saved = any(run.checkpoint(stage.name, w).is_file() for w in ("last", "previous"))
     return "the last good checkpoint is kept" if saved else "nothing was saved yet"
 
 

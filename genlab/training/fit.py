@@ -6,6 +6,7 @@ A stage that has a closed form is solved instead, in the place of one validation
 from __future__ import annotations
 
 import json
+import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,15 +19,16 @@ from pytorch_lightning.callbacks import EMAWeightAveraging
 
 from genlab import interrupts, randomness
 from genlab.contracts import Batch, DataModule, Stage, Trainable, UsageError
+from genlab.launch import rank
 from genlab.runs import RunDirectory, write_json
-from genlab.training.checkpoints import (
-    Checkpoints,
-    EndOfStage,
+from genlab.training.checkpoint_files import (
     SafeCheckpointIO,
-    Validation,
+    drop_previous,
     load_checkpoint,
     load_weights,
+    to_go_on_from,
 )
+from genlab.training.checkpoints import Checkpoints, EndOfStage, Validation
 from genlab.training.curves import Curves
 from genlab.training.heartbeat import Heartbeat
 from genlab.training.randomness import KeyedRandomness
@@ -91,8 +93,7 @@ def _fit_stage(
     logger: Any,
     checkpoints: Checkpoints,
 ) -> None:
-    last = run.checkpoint(stage.name, "last")
-    resuming = last.is_file()
+    start = to_go_on_from(run, stage.name, _say)
     if settings.compile:
         stage = replace(stage, loss=torch.compile(stage.loss))
     model.enter(stage)
@@ -114,8 +115,8 @@ def _fit_stage(
         check_val_every_n_epoch=settings.check_val_every_n_epoch,
     )
     _require_finished(run, trainer.world_size)
-    if resuming:
-        _require_same(model, last, stage, trainer.world_size)
+    if start is not None:
+        _require_same(model, start, stage, trainer.world_size)
     elif stage.begin is not None:
         with randomness.scope("begin", seed, stage.name):
             stage.begin(first_rows(data))
@@ -124,7 +125,7 @@ def _fit_stage(
             "ignore", ".*in eval mode at the start of training.*"
         )  # the frozen rest
         with interrupts.patiently():
-            trainer.fit(model, datamodule=data, ckpt_path=last if resuming else None)
+            trainer.fit(model, datamodule=data, ckpt_path=start)
     _mark_finished(run, stage, trainer)
 
 
@@ -204,8 +205,14 @@ def _require_processes(path: Path, theirs: int, ours: int) -> None:
         )
 
 
+def _say(line: str) -> None:
+    if rank() == 0:
+        print(f"genlab: {line}", file=sys.stderr, flush=True)
+
+
 def _mark_finished(run: RunDirectory, stage: Stage, trainer: Trainer) -> None:
     if not trainer.is_global_zero:
         return
     mark = {"world_size": trainer.world_size, "steps": trainer.global_step}
     write_json(run.finished(stage.name), mark)
+    drop_previous(run, stage.name)
