@@ -235,7 +235,7 @@ class Run:
 
     def _trainer(self, settings: TrainerSettings) -> tuple[Any, Callable[[], dict[str, Any]]]:
         """A trainer, and what a file says of the pass that it made, called at its end."""
-        trainer, start = settings.trainer([]), time.monotonic()
+        trainer, start = settings.unsharded().trainer([]), time.monotonic()
 
         def about() -> dict[str, Any]:
             return {

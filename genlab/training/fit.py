@@ -33,6 +33,7 @@ from genlab.training.curves import Curves
 from genlab.training.heartbeat import Heartbeat
 from genlab.training.randomness import KeyedRandomness
 from genlab.training.settings import TrainerSettings
+from genlab.training.sharding import GathersForValidation, copied, require_shardable
 from genlab.training.solution import Solution
 from genlab.training.stopping import StopsWhenAsked
 
@@ -58,6 +59,8 @@ def fit(
     record: whose run record shows progress; run itself by default.
     Returns what the last stage was judged by, or None where it validates nothing.
     """
+    if settings.shards:
+        require_shardable(stages)
     before, checkpoint = None, {}
     alive = record or run
     data.shuffle_seed, data.num_workers = seed, settings.workers
@@ -94,6 +97,8 @@ def _fit_stage(
     checkpoints: Checkpoints,
 ) -> None:
     start = to_go_on_from(run, stage.name, _say)
+    if settings.shards:
+        model, stage = copied(model, stage)
     if settings.compile:
         stage = replace(stage, loss=torch.compile(stage.loss))
     model.enter(stage)
@@ -106,6 +111,7 @@ def _fit_stage(
             EndOfStage(stage),
             checkpoints,
             StopsWhenAsked(checkpoints),
+            *([GathersForValidation()] if settings.shards else []),
         ],
         max_epochs=_epochs(stage),
         logger=logger,
@@ -124,6 +130,7 @@ def _fit_stage(
         warnings.filterwarnings(
             "ignore", ".*in eval mode at the start of training.*"
         )  # the frozen rest
+        warnings.filterwarnings("ignore", ".*WeightAveraging doesn't support sharding.*")  # refused
         with interrupts.patiently():
             trainer.fit(model, datamodule=data, ckpt_path=start)
     _mark_finished(run, stage, trainer)
@@ -142,7 +149,7 @@ def _solve_stage(
     checkpoints: Checkpoints,
 ) -> None:
     model.enter(stage)
-    trainer = settings.trainer(
+    trainer = settings.unsharded().trainer(
         [
             KeyedRandomness(seed, stage.name),
             *callbacks,

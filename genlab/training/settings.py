@@ -7,7 +7,7 @@ import os
 import re
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -18,6 +18,7 @@ from genlab import launch
 from genlab.contracts import UsageError
 from genlab.runs import cpus
 from genlab.training.lightning import NoProfiler, NoSignals, Threads, environment
+from genlab.training.sharding import strategy
 
 # Lightning 2.6's own tree code asks torch an outdated question at every fit and predict.
 warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
@@ -77,6 +78,15 @@ class TrainerSettings:
         gpus = torch.cuda.device_count() if self.accelerator not in ("cpu", "mps") else 0
         return (max(1, gpus) if self.devices == -1 else self.devices) * self.num_nodes
 
+    @property
+    def shards(self) -> bool:
+        """Whether each process keeps only a part of the weights while it trains."""
+        return self.strategy == "fsdp"
+
+    def unsharded(self) -> TrainerSettings:
+        """For what needs the weights alone, without gradients and an optimizer's averages."""
+        return replace(self, strategy="ddp") if self.shards else self
+
     def join(self) -> None:
         """Let processes that torchrun or SLURM started find each other; genlab starts its own when the
         first trainer is made.
@@ -110,7 +120,7 @@ class TrainerSettings:
                 accelerator=self.accelerator,
                 devices=self.devices,
                 num_nodes=self.num_nodes,
-                strategy=self.strategy,
+                strategy=strategy(self.processes) if self.shards else self.strategy,
                 precision=self.precision,
                 callbacks=[Threads(self.choose_threads()), *callbacks],
                 enable_progress_bar=False,
