@@ -110,8 +110,12 @@ class Session:
             raise
 
     def _lead(self) -> Run:
+        record = self.run.read()
+        if record["sessions"] and self.run.condition(record) == "running":
+            raise UsageError(
+                f"{self.run.path} is being trained on {record['sessions'][-1]['host']}"
+            )
         with self.run.lock():
-            record = self.run.read()
             sessions = [*record["sessions"], environment()]
             self.run.update(status="running", error=None, sessions=sessions)
             self.run.sweep()

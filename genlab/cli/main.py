@@ -26,6 +26,7 @@ VERBS = (
     "list",
     "config",
     "info",
+    "runs",
     "data",
     "plugins",
     "doctor",
