@@ -68,11 +68,11 @@ class Curves(Callback):
     def on_validation_end(self, trainer: Trainer, module: Any) -> None:
         for name, value in trainer.callback_metrics.items():
             if name.startswith("val/"):
-                self._add(trainer, name, float(value))
+                self.add(trainer, name, float(value))
                 self._note = f"{name} {float(value):.4g}"
 
     def on_train_epoch_end(self, trainer: Trainer, module: Any) -> None:
-        self._add(trainer, "lr", trainer.optimizers[0].param_groups[0]["lr"])
+        self.add(trainer, "lr", trainer.optimizers[0].param_groups[0]["lr"])
 
     def on_save_checkpoint(self, trainer: Trainer, module: Any, checkpoint: dict[str, Any]) -> None:
         """What a checkpoint has seen, the file holds."""
@@ -98,7 +98,7 @@ class Curves(Callback):
         step = trainer.global_step
         self._require_finite(trainer, losses)
         loss = losses.mean().item()
-        self._add(trainer, "loss", loss)
+        self.add(trainer, "loss", loss)
         self._advance(step, f"epoch {trainer.current_epoch + 1} loss {loss:.4g} {self._note}")
 
     def _require_finite(self, trainer: Trainer, losses: Tensor) -> None:
@@ -115,7 +115,8 @@ class Curves(Callback):
             f"{kept(self.run, self.stage)}; try a smaller learning rate or trainer.gradient_clip_val=1",
         )
 
-    def _add(self, trainer: Trainer, name: str, value: float) -> None:
+    def add(self, trainer: Trainer, name: str, value: float) -> None:
+        """A point at the current step; not a number where the value is not finite."""
         shown = repr(value) if math.isfinite(value) else ""
         self._rows.append(
             [self.stage.name, trainer.current_epoch, trainer.global_step, name, shown]

@@ -36,6 +36,7 @@ from genlab.training.settings import TrainerSettings
 from genlab.training.sharding import GathersForValidation, copied, require_shardable
 from genlab.training.solution import Solution
 from genlab.training.stopping import StopsWhenAsked
+from genlab.training.throughput import Throughput
 
 EPOCHS = 100  # of a stage that names neither epochs nor steps
 BEGIN_ROWS = 10_000  # a data-dependent initialisation sees at most this many training data
@@ -107,7 +108,8 @@ def _fit_stage(
             KeyedRandomness(seed, stage.name),
             *_averaging(stage),
             *callbacks,
-            Curves(run, stage, title),
+            curves := Curves(run, stage, title),
+            Throughput(curves, stage.name, not (settings.compile or settings.shards), _say),
             EndOfStage(stage),
             checkpoints,
             StopsWhenAsked(checkpoints),
