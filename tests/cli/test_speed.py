@@ -22,7 +22,14 @@ sys.exit(code)
 
 @pytest.mark.parametrize(
     "words",
-    [["--help"], ["list"], ["list", "models", "--json"], ["config", "show"], ["plugins", "list"]],
+    [
+        ["--help"],
+        ["list"],
+        ["list", "models", "--json"],
+        ["config", "show"],
+        ["plugins", "list"],
+        ["runs", "."],
+    ],
     ids=" ".join,
 )
 def test_does_not_import_torch(words):
