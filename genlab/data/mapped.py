@@ -1,0 +1,127 @@
+"""Rows in memory-mapped .npy files: those that are asked for are copied, and nothing else is kept."""
+
+from __future__ import annotations
+
+import math
+import mmap
+from collections import OrderedDict
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from genlab.contracts import DataError
+from genlab.data.shard_index import Column, inside
+
+OPEN = 256  # files of one column that a process has open; many systems allow a thousand in all
+
+
+class MappedRows:
+    """The rows of a column. ``rows[numbers]``: (B,) int64 → (B, *shape), a copy, in the column's type.
+
+    Raises DataError where a file is missing, truncated, or not what the index says of it.
+    """
+
+    def __init__(self, folder: Path, column: Column, shape: tuple[int, ...]) -> None:
+        self.shape, self.dtype = shape, np.dtype(column.dtype)
+        self._files = [inside(folder, shard.file) for shard in column.shards]
+        self._offsets = [
+            _data_begin(path, (shard.rows, *shape), self.dtype)
+            for path, shard in zip(self._files, column.shards, strict=True)
+        ]
+        self._starts = np.cumsum([0, *(shard.rows for shard in column.shards)])
+        self._open: OrderedDict[int, _Mapped] = OrderedDict()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy, in another process or not, opens files of its own: a copied map would be its content."""
+        return self.__dict__ | {"_open": OrderedDict()}
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def __getitem__(self, numbers: np.ndarray) -> np.ndarray:
+        if len(numbers) and (numbers.min() < 0 or numbers.max() >= len(self)):
+            raise IndexError(f"rows {numbers.min()} … {numbers.max()}, and there are {len(self)}")
+        found = np.empty((len(numbers), *self.shape), self.dtype)
+        parts = [(i, at, numbers[at] - self._starts[i]) for i, at in self._by_file(numbers)]
+        for i, _, rows in parts:
+            self._map(i).announce(rows)
+        for i, places, rows in parts:
+            found[places] = self._map(i).rows[rows]
+        return found
+
+    def _by_file(self, numbers: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        """Each file that is touched, and the places in numbers that lie in it."""
+        file = np.searchsorted(self._starts, numbers, side="right") - 1
+        places = file.argsort(kind="stable")
+        ends = np.flatnonzero(np.diff(file[places])) + 1
+        for first, last in pairwise([0, *ends.tolist(), len(numbers)]):
+            if first < last:
+                yield int(file[places[first]]), places[first:last]
+
+    def _map(self, i: int) -> _Mapped:
+        """A file; what was not used for longest is closed to keep few open."""
+        if i in self._open:
+            self._open.move_to_end(i)
+            return self._open[i]
+        rows = int(self._starts[i + 1] - self._starts[i])
+        mapped = _Mapped(self._files[i], self._offsets[i], (rows, *self.shape), self.dtype)
+        self._open[i] = mapped
+        if len(self._open) > OPEN:
+            self._open.popitem(last=False)
+        return mapped
+
+
+class _Mapped:
+    """One open file. rows: (rows, *shape), of which a page is read when it is touched."""
+
+    def __init__(self, path: Path, begin: int, shape: tuple[int, ...], dtype: np.dtype) -> None:
+        try:
+            with path.open("rb") as file:
+                self._content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            numbers = np.frombuffer(self._content, dtype, math.prod(shape), begin)
+        except (OSError, ValueError) as error:
+            raise DataError(f"{path} cannot be read any more ({error}): get it anew") from error
+        self._content.madvise(mmap.MADV_RANDOM)  # or each row would bring 128 KB around it
+        self.rows, self._begin = numbers.reshape(shape), begin
+        self._size = self.rows[0].nbytes
+
+    def announce(self, rows: np.ndarray) -> None:
+        """Ask for the pages of these rows at once: one that is found missing later is waited for alone."""
+        begin = self._begin + np.sort(rows) * self._size
+        end, begin = begin + self._size, begin // mmap.PAGESIZE * mmap.PAGESIZE
+        apart = np.flatnonzero(begin[1:] > end[:-1])
+        firsts, lasts = begin[np.r_[0, apart + 1]], end[np.r_[apart, -1]]
+        for first, last in zip(firsts.tolist(), lasts.tolist(), strict=True):
+            self._content.madvise(mmap.MADV_WILLNEED, first, last - first)
+
+
+def _data_begin(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> int:
+    """Where the numbers of an .npy file begin, which has this shape and type and is whole."""
+    try:
+        with path.open("rb") as file:
+            found = _header(file)
+            begin, end = file.tell(), file.seek(0, 2)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}): get the shards anew") from error
+    except ValueError as error:
+        raise DataError(f"{path} is no .npy file ({error}): get the shards anew") from error
+    if found != (shape, False, dtype):
+        raise DataError(
+            f"{path} holds {found[2]} {found[0]}{' by columns' * found[1]}, and the index says {dtype} "
+            f"{shape}: get the shards anew"
+        )
+    whole = begin + math.prod(shape) * dtype.itemsize
+    if end != whole:
+        raise DataError(f"{path} has {end} bytes in place of {whole}: get the shards anew")
+    return begin
+
+
+def _header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """(shape, by columns, type); the file then stands where its numbers begin."""
+    version = np.lib.format.read_magic(file)
+    if version != (1, 0):
+        raise ValueError(f"format {version[0]}.{version[1]}, expected 1.0")
+    return np.lib.format.read_array_header_1_0(file)
