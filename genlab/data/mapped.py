@@ -27,12 +27,10 @@ class MappedRows:
     def __init__(self, folder: Path, column: Column, shape: tuple[int, ...]) -> None:
         self.shape, self.dtype = shape, np.dtype(column.dtype)
         self._files = [inside(folder, shard.file) for shard in column.shards]
-        self._offsets = [
-            _data_begin(path, (shard.rows, *shape), self.dtype)
-            for path, shard in zip(self._files, column.shards, strict=True)
-        ]
+        pairs = zip(self._files, column.shards, strict=True)
+        self._begins = np.array([_begin(path, (s.rows, *shape), self.dtype) for path, s in pairs])
         self._starts = np.cumsum([0, *(shard.rows for shard in column.shards)])
-        self._open: OrderedDict[int, _Mapped] = OrderedDict()
+        self._open: OrderedDict[np.int64, _Mapped] = OrderedDict()
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy, in another process or not, opens files of its own: a copied map would be its content."""
@@ -42,32 +40,36 @@ class MappedRows:
         return int(self._starts[-1])
 
     def __getitem__(self, numbers: np.ndarray) -> np.ndarray:
-        if len(numbers) and (numbers.min() < 0 or numbers.max() >= len(self)):
+        if not len(numbers):
+            return np.empty((0, *self.shape), self.dtype)
+        if numbers.min() < 0 or numbers.max() >= len(self):
             raise IndexError(f"rows {numbers.min()} … {numbers.max()}, and there are {len(self)}")
+        places = numbers.argsort(kind="stable")
+        ordered = numbers[places]
+        file = np.searchsorted(self._starts, ordered, side="right") - 1
+        rows = ordered - self._starts[file]
+        self._announce(file, rows)
         found = np.empty((len(numbers), *self.shape), self.dtype)
-        parts = [(i, at, numbers[at] - self._starts[i]) for i, at in self._by_file(numbers)]
-        for i, _, rows in parts:
-            self._map(i).announce(rows)
-        for i, places, rows in parts:
-            found[places] = self._map(i).rows[rows]
+        for first, last in _runs(file[1:] != file[:-1]):
+            found[places[first:last]] = self._map(file[first]).rows[rows[first:last]]
         return found
 
-    def _by_file(self, numbers: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-        """Each file that is touched, and the places in numbers that lie in it."""
-        file = np.searchsorted(self._starts, numbers, side="right") - 1
-        places = file.argsort(kind="stable")
-        ends = np.flatnonzero(np.diff(file[places])) + 1
-        for first, last in pairwise([0, *ends.tolist(), len(numbers)]):
-            if first < last:
-                yield int(file[places[first]]), places[first:last]
+    def _announce(self, file: np.ndarray, rows: np.ndarray) -> None:
+        """Ask for the pages of rows, in order, at once: one that is missing later is waited for alone."""
+        size = math.prod(self.shape) * self.dtype.itemsize
+        begin = self._begins[file] + rows * size
+        end, begin = begin + size, begin // mmap.PAGESIZE * mmap.PAGESIZE
+        for first, last in _runs((file[1:] != file[:-1]) | (begin[1:] > end[:-1])):
+            content = self._map(file[first]).content
+            content.madvise(mmap.MADV_WILLNEED, begin[first], end[last - 1] - begin[first])
 
-    def _map(self, i: int) -> _Mapped:
+    def _map(self, i: np.int64) -> _Mapped:
         """A file; what was not used for longest is closed to keep few open."""
         if i in self._open:
             self._open.move_to_end(i)
             return self._open[i]
         rows = int(self._starts[i + 1] - self._starts[i])
-        mapped = _Mapped(self._files[i], self._offsets[i], (rows, *self.shape), self.dtype)
+        mapped = _Mapped(self._files[i], self._begins[i], (rows, *self.shape), self.dtype)
         self._open[i] = mapped
         if len(self._open) > OPEN:
             self._open.popitem(last=False)
@@ -80,25 +82,20 @@ class _Mapped:
     def __init__(self, path: Path, begin: int, shape: tuple[int, ...], dtype: np.dtype) -> None:
         try:
             with path.open("rb") as file:
-                self._content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            numbers = np.frombuffer(self._content, dtype, math.prod(shape), begin)
+                self.content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            numbers = np.frombuffer(self.content, dtype, math.prod(shape), begin)
         except (OSError, ValueError) as error:
             raise DataError(f"{path} cannot be read any more ({error}): get it anew") from error
-        self._content.madvise(mmap.MADV_RANDOM)  # or each row would bring 128 KB around it
-        self.rows, self._begin = numbers.reshape(shape), begin
-        self._size = self.rows[0].nbytes
-
-    def announce(self, rows: np.ndarray) -> None:
-        """Ask for the pages of these rows at once: one that is found missing later is waited for alone."""
-        begin = self._begin + np.sort(rows) * self._size
-        end, begin = begin + self._size, begin // mmap.PAGESIZE * mmap.PAGESIZE
-        apart = np.flatnonzero(begin[1:] > end[:-1])
-        firsts, lasts = begin[np.r_[0, apart + 1]], end[np.r_[apart, -1]]
-        for first, last in zip(firsts.tolist(), lasts.tolist(), strict=True):
-            self._content.madvise(mmap.MADV_WILLNEED, first, last - first)
+        self.content.madvise(mmap.MADV_RANDOM)  # or each row would bring 128 KB around it
+        self.rows = numbers.reshape(shape)
 
 
-def _data_begin(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> int:
+def _runs(cuts: np.ndarray) -> Iterator[tuple[int, int]]:
+    """From where to where there is no cut. cuts: (n - 1,) bool, whether one follows each of n things."""
+    return pairwise([0, *(np.flatnonzero(cuts) + 1).tolist(), len(cuts) + 1])
+
+
+def _begin(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> int:
     """Where the numbers of an .npy file begin, which has this shape and type and is whole."""
     try:
         with path.open("rb") as file:
