@@ -6,14 +6,26 @@ import hashlib
 import io
 import math
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 
+from genlab.contracts import GenlabError
 from genlab.data.shard_index import Column, Shard
 
 SHARD = 2**29  # bytes of a file, where no number of rows is given
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """What the system refuses inside, such as room on the disk, is a GenlabError of one line."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise GenlabError(f"{path} cannot be written ({reason}): nothing is kept") from error
 
 
 class ColumnWriter:
@@ -69,7 +81,9 @@ class _File:
 
     def __init__(self, path: Path, shape: tuple[int, ...], dtype: np.dtype) -> None:
         self.path, self.rows, self.left = path, shape[0], shape[0]
-        self._digest, self._file = hashlib.sha256(), path.open("wb")
+        self._digest = hashlib.sha256()
+        with writing(path):
+            self._file = path.open("wb")
         header = io.BytesIO()
         about = {"descr": dtype.str, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(header, about)
@@ -87,7 +101,7 @@ class _File:
         return rest
 
     def close(self) -> Shard:
-        with self._file as file:
+        with writing(self.path), self._file as file:
             file.flush()
             os.fsync(file.fileno())
         return Shard(self.path.name, self.rows, self._digest.hexdigest())
@@ -98,4 +112,5 @@ class _File:
 
     def _put(self, content: bytes) -> None:
         self._digest.update(content)
-        self._file.write(content)
+        with writing(self.path):
+            self._file.write(content)

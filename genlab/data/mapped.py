@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import mmap
+import re
 from collections import OrderedDict
 from collections.abc import Iterator
 from itertools import pairwise
@@ -16,6 +17,9 @@ from genlab.contracts import DataError
 from genlab.data.shard_index import Column, inside
 
 OPEN = 256  # files of one column that a process has open; many systems allow a thousand in all
+HEADER = re.compile(
+    r"\{'descr': '(.*?)', 'fortran_order': (True|False), 'shape': \(([\d, ]*)\), \}\s*"
+)
 
 
 class MappedRows:
@@ -105,10 +109,10 @@ def _begin(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> int:
         raise DataError(f"{path} cannot be read ({error.strerror}): get the shards anew") from error
     except ValueError as error:
         raise DataError(f"{path} is no .npy file ({error}): get the shards anew") from error
-    if found != (shape, False, dtype):
+    if found != (dtype.str, "False", shape):
         raise DataError(
-            f"{path} holds {found[2]} {found[0]}{' by columns' * found[1]}, and the index says {dtype} "
-            f"{shape}: get the shards anew"
+            f"{path} holds {found[0]!r} {found[2]}{' by columns' if found[1] == 'True' else ''}, and the "
+            f"index says {dtype.str!r} {shape}: get the shards anew"
         )
     whole = begin + math.prod(shape) * dtype.itemsize
     if end != whole:
@@ -116,9 +120,13 @@ def _begin(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> int:
     return begin
 
 
-def _header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """(shape, by columns, type); the file then stands where its numbers begin."""
-    version = np.lib.format.read_magic(file)
-    if version != (1, 0):
-        raise ValueError(f"format {version[0]}.{version[1]}, expected 1.0")
-    return np.lib.format.read_array_header_1_0(file)
+def _header(file: BinaryIO) -> tuple[str, str, tuple[int, ...]]:
+    """(type, by columns, shape) as written; the file then stands where its numbers begin.
+
+    Raises ValueError. NumPy would read the text as Python, which is more than there can be in it.
+    """
+    magic, length = file.read(8), int.from_bytes(file.read(2), "little")
+    found = HEADER.fullmatch(file.read(length).decode("latin-1"))
+    if magic != b"\x93NUMPY\x01\x00" or found is None:
+        raise ValueError("its header is another")
+    return found[1], found[2], tuple(int(n) for n in found[3].split(",") if n.strip())

@@ -20,9 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-ROUNDS = (
-    16  # with 8, sets of ten data show in 40,000 permutations that pairs are not equally likely
-)
+# with 8, 40,000 permutations of ten rows show that some pairs are likelier than others
+ROUNDS = 16
 
 
 class Permutation:

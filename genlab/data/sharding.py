@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genlab.contracts import BatchSource, DataModule, DataSpec, GenlabError, UsageError
+from genlab.contracts import BatchSource, DataModule, DataSpec, UsageError
 from genlab.contracts.loading import stretches
-from genlab.data.column_writer import ColumnWriter
+from genlab.data.column_writer import ColumnWriter, writing
 from genlab.data.shard_index import FILE, Columns, Index, label_type, number_types
 from genlab.data.source import SPLITS
 from genlab.progress import progress
@@ -46,18 +46,13 @@ def write_shards(
         raise UsageError(f"{folder} is there already: name a folder that is new or empty")
     sources = {split: data.dataset(split) for split in SPLITS}
     _refuse_redrawn(data.spec, sources["train"])
-    try:
-        with _partial(folder.resolve()) as partial:
-            writers = {split: _Writer(partial, split, data.spec, rows) for split in SPLITS}
-            splits = {split: writers[split].write(sources[split]) for split in SPLITS}
-            index = Index(data.spec, splits)
-            write_json(partial / FILE, index.as_json(made or {}))
+    with _partial(folder.resolve()) as partial:
+        writers = {split: _Writer(partial, split, data.spec, rows) for split in SPLITS}
+        splits = {split: writers[split].write(sources[split]) for split in SPLITS}
+        index = Index(data.spec, splits)
+        write_json(partial / FILE, index.as_json(made or {}))
+        with writing(folder):
             partial.rename(folder)
-    except OSError as error:
-        where = error.filename or folder
-        raise GenlabError(
-            f"{where} cannot be written ({error.strerror}): nothing is kept"
-        ) from error
     return index
 
 
@@ -84,8 +79,9 @@ def _refuse_redrawn(spec: DataSpec, train: BatchSource) -> None:
 def _partial(folder: Path) -> Iterator[Path]:
     """The folder to write to, empty and ours alone; removed where the work does not end."""
     partial = folder.with_name(f"{folder.name}.partial")
-    partial.mkdir(parents=True, exist_ok=True)
-    lock = os.open(partial, os.O_RDONLY)
+    with writing(partial):
+        partial.mkdir(parents=True, exist_ok=True)
+        lock = os.open(partial, os.O_RDONLY)
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -94,8 +90,9 @@ def _partial(folder: Path) -> Iterator[Path]:
         left = [path for path in partial.iterdir() if not OURS.fullmatch(path.name)]
         if left:
             raise UsageError(f"{left[0]} is no shard: move it, as {partial} is to be written anew")
-        for path in partial.iterdir():
-            path.unlink()
+        with writing(partial):
+            for path in partial.iterdir():
+                path.unlink()
         try:
             yield partial
         except BaseException:
@@ -128,21 +125,21 @@ class _Writer:
             advance = stack.enter_context(progress(f"shard {self.split}", n))
             for numbers in stretches(n, max(1, NUMBERS // self.spec.size)):
                 batch = source[numbers]
-                x.append(self._numbers(batch.x, int(numbers[0])))
+                x.append(self._numbers(batch.x, numbers))
                 if label is not None:
-                    label.append(self._labels(batch.label))
+                    label.append(self._labels(batch.label, numbers))
                 advance(int(numbers[-1]) + 1, "rows")
             return Columns(x.column, None if label is None else label.column)
 
     def _column(self, of: str, shape: tuple[int, ...], dtype: str, n: int) -> ColumnWriter:
         return ColumnWriter(self.folder, f"{self.split}-{of}", shape, dtype, n, self.rows)
 
-    def _numbers(self, x: Tensor, first: int) -> np.ndarray:
+    def _numbers(self, x: Tensor, rows: Tensor) -> np.ndarray:
         """(B, *shape): level numbers, or the real numbers. What would come back changed is refused."""
         spec = self.spec
-        if not spec.contains(x):
+        if len(x) != len(rows) or not spec.contains(x):
             raise UsageError(
-                f"{self.split} rows {first} … {first + len(x) - 1} of {spec.name} do not all lie in "
+                f"{self.split} rows {rows[0]} … {rows[-1]} of {spec.name} do not all lie in "
                 f"{spec.support}, {spec.shape}: mend the data module"
             )
         if spec.levels is None:
@@ -155,10 +152,14 @@ class _Writer:
             )
         return level.numpy()
 
-    def _labels(self, label: Tensor | None) -> np.ndarray:
+    def _labels(self, label: Tensor | None, rows: Tensor) -> np.ndarray:
         classes = self.spec.classes
-        if label is None or not bool(((label >= 0) & (label < classes)).all()):
+        if label is None or label.shape != rows.shape or not _within(label, classes):
             raise UsageError(
                 f"{self.spec.name} has {classes} classes, and {self.split} labels that are none of them"
             )
         return label.numpy()
+
+
+def _within(label: Tensor, classes: int) -> bool:
+    return bool(((label >= 0) & (label < classes)).all())

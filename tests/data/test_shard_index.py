@@ -129,7 +129,7 @@ def test_rows_beyond_counting(shards):
             content["splits"]["train"][column]["shards"][0]["rows"] = 2**70
 
     change(shards, edit)
-    assert "the index says uint8 (1180591620717411303424, 1, 8, 8)" in refused(shards)
+    assert "the index says '|u1' (1180591620717411303424, 1, 8, 8)" in refused(shards)
 
 
 @pytest.mark.parametrize(
@@ -170,11 +170,11 @@ def test_files_that_are_not_what_the_index_says(shards):
         path.write_bytes(content)
         assert says in refused(shards)
     for array, says in (
-        (rows[:-1], "holds uint8 (499, 1, 8, 8), and the index says uint8 (500, 1, 8, 8)"),
-        (rows.astype(np.float32), "holds float32 (500, 1, 8, 8)"),
-        (rows.reshape(500, 64), "holds uint8 (500, 64)"),
+        (rows[:-1], "holds '|u1' (499, 1, 8, 8), and the index says '|u1' (500, 1, 8, 8)"),
+        (rows.astype(np.float32), "holds '<f4' (500, 1, 8, 8)"),
+        (rows.reshape(500, 64), "holds '|u1' (500, 64)"),
         (np.asfortranarray(rows.repeat(2, 1)), "by columns"),
-        (np.array([{}] * 500, dtype=object), "holds object (500,)"),
+        (np.array([{}] * 500, dtype=object), "holds '|O' (500,)"),
     ):
         resave(path, array)
         assert says in refused(shards)
@@ -186,8 +186,28 @@ def test_a_file_of_objects_is_never_unpickled(shards, tmp_path):
             return Path.touch, (tmp_path / "ran",)
 
     resave(shards / "val-x-00000.npy", np.array([Payload()], dtype=object))
-    assert "holds object (1,)" in refused(shards)
+    assert "holds '|O' (1,)" in refused(shards)
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "{[]: 1}",
+        "(" * 60_000,
+        "__import__('os').abort()",
+        "{'descr': [('a', '|u1')], 'fortran_order': False, 'shape': (500, 1, 8, 8), }",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (500L, 1, 8, 8), }",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (5 0, 1), }",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (" + "9" * 9000 + "), }",
+    ],
+)
+def test_headers_that_a_stranger_may_write(shards, text):
+    start = b"\x93NUMPY\1\0" + len(text).to_bytes(2, "little")
+    (shards / "train-x-00000.npy").write_bytes(start + text.encode())
+    assert "is no .npy file" in refused(shards)
 
 
 def test_a_file_that_shrinks_before_it_is_opened(shards):

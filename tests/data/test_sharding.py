@@ -76,22 +76,42 @@ def test_numbers_that_would_come_back_changed(tmp_path):
 
 def test_labels_that_are_none(tmp_path):
     spec = DataSpec("bits", "made up", (4,), Support.BINARY, classes=3)
-    for label in (None, torch.tensor([0, 1, 3]), torch.tensor([0, -1, 2])):
+    for label in (None, *map(torch.tensor, ([0, 1, 3], [0, -1, 2], [[0], [1], [2]]))):
         line = refused(InMemory(spec, torch.zeros(3, 4), label), tmp_path / "d")
         assert "has 3 classes, and train labels that are none of them" in line
 
 
 def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
-    real = ColumnWriter.append
+    real, calls = os.fsync, []
 
-    def full(self, x):
-        if self.name == "val-x":
+    def full(file):
+        calls.append(file)
+        if len(calls) > 3:
             raise OSError(28, "No space left on device")
-        real(self, x)
+        real(file)
 
-    monkeypatch.setattr(ColumnWriter, "append", full)
+    monkeypatch.setattr(os, "fsync", full)
     line = refused(digits(), tmp_path / "d", GenlabError)
-    assert line == f"{tmp_path / 'd'} cannot be written (No space left on device): nothing is kept"
+    path = tmp_path / "d.partial" / "val-label-00000.npy"
+    assert line == f"{path} cannot be written (No space left on device): nothing is kept"
+
+
+class Gone:
+    """Rows that lie on a disk that has been taken away."""
+
+    def __len__(self) -> int:
+        return 3
+
+    def __getitem__(self, rows):
+        raise OSError(5, "Input/output error", "source.bin")
+
+
+def test_what_the_source_cannot_read_is_its_own_error(tmp_path, monkeypatch):
+    data = InMemory(BITS, torch.zeros(3, 4))
+    monkeypatch.setattr(data, "dataset", lambda split: Gone())
+    with pytest.raises(OSError, match=r"source\.bin"):
+        write_shards(data, tmp_path / "d")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_device_without_space(tmp_path, monkeypatch):
