@@ -1,6 +1,6 @@
 """``genlab VERB …``: finds the verb, runs it, and turns every error into one line and an exit code.
 
-0 ok, 1 the run failed, 2 usage or configuration, 3 plugin, 130 interrupted.
+0 ok, 1 the run failed, 2 usage or configuration, 3 plugin, 130 interrupted, 143 terminated.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from genlab import __version__
 from genlab.errors import GenlabError
+from genlab.interrupts import Interrupted, handled
 
 VERBS = (
     "train",
@@ -25,6 +26,7 @@ VERBS = (
     "list",
     "config",
     "info",
+    "runs",
     "data",
     "plugins",
     "doctor",
@@ -37,10 +39,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         _allow(args)
-        return args.run(args) or 0
-    except KeyboardInterrupt:
-        print("genlab: interrupted", file=sys.stderr)
-        return 130
+        with handled():
+            return args.run(args) or 0
+    except Interrupted as stop:
+        print(f"genlab: {stop}", file=sys.stderr)
+        return stop.code
     except GenlabError as error:
         return _report(error, error.code, args.debug)
     except BrokenPipeError:
