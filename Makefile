@@ -3,6 +3,8 @@ VENV ?= .venv
 PYTHON ?= python3
 # For a small, CPU-only install on Linux: make install TORCH_INDEX=<the address of PyTorch's CPU wheels>
 TORCH_INDEX ?=
+# Test files are shared out among so many processes.
+WORKERS ?= 2
 PIP = $(VENV)/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
@@ -27,7 +29,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 test: install
-	$(VENV)/bin/python -m pytest $(ARGS)
+	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 # The packages under plugins/, in an environment that sees that of the core and adds to it.
 PLUGINS = $(wildcard plugins/*)

@@ -75,10 +75,6 @@ class BlockPass(LightningModule, ABC):
         self._advance = self._bar.__enter__()
 
     def predict_step(self, block: tuple[int, Batch], _index: int) -> Tensor:
-        if (
-            self.trainer.received_sigterm
-        ):  # Lightning notes the signal, and acts on it only in training
-            raise KeyboardInterrupt
         number, batch = block
         noise = generator(*self.stream, number, device=self.device)
         assert batch.index is not None, "a data set gives every row its index"

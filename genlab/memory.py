@@ -1,4 +1,4 @@
-"""How much may be computed at a time: block sizes follow the memory there is."""
+"""How much may be computed at a time, as block sizes follow the memory there is, and how much data held."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from contextlib import contextmanager
 
 import psutil
 import torch
+from torch import Tensor
 
 from genlab.errors import UsageError
 
 SHARE = 0.5  # of the free memory that one computation may take
+HELD = 2**28  # numbers of training data that are held together: 1 GiB of float32
 
 
 def available(device: torch.device) -> int:
@@ -35,6 +37,15 @@ def rows_at_once(
             f"used: lower {lower}"
         )
     return max(1, min(rows, most, free // bytes_per_row))
+
+
+def held(n: int, size: int) -> Tensor:
+    """Which of n data of ``size`` numbers are looked at together: all, or where those are too many a share.
+
+    (M,) int64, in order, spread evenly. It does not follow the memory there is, since results depend on it.
+    """
+    m = min(n, max(1, HELD // size))
+    return torch.arange(m) * n // m if m else torch.arange(0)
 
 
 @contextmanager

@@ -5,7 +5,6 @@ Every file is written whole: to a temporary name, flushed to disk, then renamed.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -15,7 +14,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from genlab.errors import GenlabError, UsageError
+from genlab.holding import beats, holding, is_held
 
 SCHEMA = 1
 MOST_THREADS = 8  # of a process: small models do not gain from more
@@ -102,12 +102,16 @@ class RunDirectory:
     def samples(self) -> Path:
         return self.path / "samples"
 
+    def log(self, rank: int) -> Path:
+        """What a process above rank 0 has printed."""
+        return self.path / "logs" / f"rank-{rank}.log"
+
     @property
     def figures(self) -> Path:
         return self.path / "gallery"
 
     def checkpoint(self, stage: str, which: str) -> Path:
-        """which: "last" or "best"."""
+        """which: "last", "previous" or "best"."""
         return self.path / "checkpoints" / stage / f"{which}.ckpt"
 
     def finished(self, stage: str) -> Path:
@@ -135,8 +139,8 @@ class RunDirectory:
         return record
 
     def sweep(self) -> None:
-        """Remove the temporary files that a killed process left among the checkpoints."""
-        for file in (self.path / "checkpoints").rglob(".*.tmp"):
+        """Remove the temporary files that a killed process left."""
+        for file in self.path.rglob(".*.tmp"):
             file.unlink()
 
     def update(self, **changes: Any) -> None:
@@ -151,26 +155,21 @@ class RunDirectory:
     def _known(self) -> dict[str, Any]:
         return json.loads(self.record.read_text()) if self.record.exists() else {}
 
-    @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Hold the run for this process; the system lets go of it however the process ends.
+    @property
+    def _lock(self) -> Path:
+        return self.path / ".lock"
 
-        Raises UsageError where another living process holds it.
-        """
-        with (self.path / ".lock").open("a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UsageError(f"{self.path} is being trained by another process") from None
-            yield
+    def lock(self) -> AbstractContextManager[None]:
+        """Hold the run for this process. Raises UsageError where another living process holds it."""
+        return holding(self._lock, f"{self.path} is being trained by another process")
 
-    def is_live(self) -> bool:
-        """Whether a process on this machine is working on it."""
-        try:
-            with self.lock():
-                return False
-        except UsageError:
-            return True
+    def condition(self, record: Mapping[str, Any]) -> str:
+        """The status in its record; "dead" where that says running and no process works on it."""
+        if record["status"] != "running":
+            return record["status"]
+        sessions = record.get("sessions") or [{}]
+        elsewhere = sessions[-1].get("host", socket.gethostname()) != socket.gethostname()
+        return "running" if (beats if elsewhere else is_held)(self._lock) else "dead"
 
 
 def create(folder: Path, name: str, fingerprint: str) -> RunDirectory:
@@ -210,9 +209,9 @@ def unfinished(folder: Path, fingerprint: str) -> RunDirectory | None:
             continue
         if record["fingerprint"] == fingerprint and record["status"] != "completed":
             matches.append(run)
-    live = [run for run in matches if run.is_live()]
-    if live:
-        raise UsageError(f"{live[0].path} has these settings and is still running")
+    for run in matches:
+        if run.condition(run.read()) == "running":
+            raise UsageError(f"{run.path} has these settings and is still running")
     if len(matches) > 1:
         names = ", ".join(run.path.name for run in matches)
         raise UsageError(

@@ -23,6 +23,7 @@ def train(*overrides: str, resume: str | None = None) -> Run:
     """
     plan = Plan(overrides)
     tried = candidates(plan)
+    plan.settings.join()
     with shared_run(lambda: choose_directory(plan, resume)) as directory:
         return Session(plan, tried, directory).carry_out()
 

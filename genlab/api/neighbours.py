@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from genlab.contracts import BatchSource, DataSpec, Figure, Images
+from genlab.contracts.loading import stretches
 from genlab.metrics.distances import squared_distances
 
 NEAREST = 5  # of each sample
@@ -32,7 +33,7 @@ def neighbours(train: BatchSource, samples: Tensor, spec: DataSpec) -> Iterator[
 def nearest_rows(train: BatchSource, x: Tensor, k: int) -> Tensor:
     """(n, k) rows of the training data nearest to each of x: (n, *shape), the nearest first."""
     found, distance = torch.empty(len(x), 0, dtype=torch.int64), torch.empty(len(x), 0)
-    for rows in torch.arange(len(train)).split(AT_ONCE):
+    for rows in stretches(len(train), AT_ONCE):
         blocks = squared_distances(x.flatten(1), train[rows].x.flatten(1))
         squared = torch.cat([block for _, block in blocks])
         distance = torch.cat([distance, squared], dim=1)

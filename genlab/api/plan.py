@@ -31,7 +31,7 @@ from genlab.contracts import (
 from genlab.metrics import how_many
 from genlab.options import options
 from genlab.runs import digest
-from genlab.training import TrainerSettings, resolve_stages
+from genlab.training import TrainerSettings, require_shardable, resolve_stages
 
 SPLITS = ("train", "val", "test")
 TYPES = {
@@ -72,6 +72,8 @@ class Plan:
         self.data: DataModule = build(config["data"], where="data")
         self.model = build_model(config["model"], self.data.spec, self.seed)
         self.stages = self._stages(config)
+        if self.settings.shards:
+            require_shardable(self.stages)
         self._check_likelihood(config)
         asked, everything = config.get("metric") or {}, self.composed.choices["metric"] == "all"
         self.metrics = possible(asked, self.model, everything=everything)

@@ -87,7 +87,7 @@ class Run:
         Raises UsageError where there is none yet.
         """
         for stage in reversed(self.record["stages"]):
-            for which in ("best", "last"):
+            for which in ("best", "last", "previous"):
                 path = self.directory.checkpoint(stage, which)
                 if path.is_file():
                     return path
@@ -235,7 +235,7 @@ class Run:
 
     def _trainer(self, settings: TrainerSettings) -> tuple[Any, Callable[[], dict[str, Any]]]:
         """A trainer, and what a file says of the pass that it made, called at its end."""
-        trainer, start = settings.trainer([]), time.monotonic()
+        trainer, start = settings.unsharded().trainer([]), time.monotonic()
 
         def about() -> dict[str, Any]:
             return {

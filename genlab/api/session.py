@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from genlab.api.run import Run
 from genlab.api.selection import train_the_best
 from genlab.api.show import show_run
 from genlab.components import build, trusted_prefixes
-from genlab.contracts import UsageError
-from genlab.launch import rank
+from genlab.contracts import GenlabError, UsageError
+from genlab.interrupts import Interrupted, handled
+from genlab.launch import loss, orphaned, rank, when_stuck, write_into
 from genlab.plugins import used_plugins
 from genlab.runs import (
     SCHEMA,
@@ -94,23 +96,51 @@ class Session:
         self.plan, self.tried, self.run = plan, tried, run
 
     def carry_out(self) -> Run:
-        if rank() != 0:
+        with handled():
+            return self._lead() if rank() == 0 else self._follow()
+
+    def _follow(self) -> Run:
+        """What a process above rank 0 says goes into a log of its own."""
+        write_into(self.run.log(rank()))
+        try:
             return self._work()
+        except Exception as error:
+            if not isinstance(error, GenlabError) and orphaned():
+                raise GenlabError("rank 0 has ended") from error
+            raise
+
+    def _lead(self) -> Run:
+        record = self.run.read()
+        if record["sessions"] and self.run.condition(record) == "running":
+            raise UsageError(
+                f"{self.run.path} is being trained on {record['sessions'][-1]['host']}"
+            )
         with self.run.lock():
-            record = self.run.read()
             sessions = [*record["sessions"], environment()]
             self.run.update(status="running", error=None, sessions=sessions)
             self.run.sweep()
+            when_stuck(self._failed)
             try:
                 run = self._work()
-            except (KeyboardInterrupt, SystemExit):
-                self.run.update(status="interrupted")
-                raise KeyboardInterrupt from None
+            except (Interrupted, KeyboardInterrupt):
+                self._leave(status="interrupted")
+                raise
             except BaseException as error:
-                self.run.update(status="failed", error=str(error) or repr(error))
+                lost = "" if isinstance(error, GenlabError) else loss()
+                self._failed(lost or str(error) or repr(error))
+                if lost:
+                    raise GenlabError(f"{lost}: see {self.run.log(1).parent}") from error
                 raise
             self.run.update(status="completed", finished=now())
             return run
+
+    def _failed(self, why: str) -> None:
+        self._leave(status="failed", error=why)
+
+    def _leave(self, **state: Any) -> None:
+        """Write down how it ends; what ends it may be that nothing can be written."""
+        with suppress(GenlabError):
+            self.run.update(**state)
 
     def _work(self) -> Run:
         plan = self._train()

@@ -1,8 +1,10 @@
-"""List the data sets, check their files, or fetch them from their public source.
+"""List the data sets, check their files, fetch them from their public source, or write them as shards.
 
 genlab data list
 genlab data check mnist
 genlab data fetch mnist_binary --to data
+genlab data shard data=npz data.path=big.npz -o big
+genlab data check big
 
 Nothing is fetched but by this verb. $GENLAB_MIRROR names a web server, laid out as a data folder, to ask in
 place of the public sources.
@@ -14,10 +16,19 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+MANY = 8  # files of a set, beyond which those are not named where nothing is wrong
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=("list", "check", "fetch"))
-    parser.add_argument("names", nargs="*", metavar="NAME", help="all data sets by default")
+    parser.add_argument("action", choices=("list", "check", "fetch", "shard"))
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="data sets, by default all; a folder of shards to check; of what to make shards: data=…",
+    )
+    parser.add_argument("-o", "--output", metavar="DIR", type=Path, help="where to write shards")
+    parser.add_argument("--rows", type=int, help="data in each file; by default 512 MB of them")
     parser.add_argument("--to", metavar="DIR", type=Path, help="where to put what is fetched")
     parser.add_argument("--json", action="store_true")
 
@@ -26,18 +37,27 @@ def run(args: argparse.Namespace) -> int:
     import dataclasses
     import json
 
-    from genlab.data import built_in_sets, set_status
+    from genlab.data import built_in_sets, set_status, shards_status
     from genlab.errors import UsageError
 
+    _refuse_options(args)
+    if args.action == "shard":
+        return _shard(args)
     known = built_in_sets()
+    folders = [
+        n for n in args.names if n not in known and Path(n).is_dir() and args.action == "check"
+    ]
     for name in args.names:
-        if name not in known:
+        if name not in (*known, *folders):
             raise UsageError(_unknown(name, known))
-    if args.to is not None and args.action != "fetch":
-        raise UsageError(f"--to says where to fetch: genlab data {args.action} takes none")
     if args.action == "fetch":
         return _fetch(args)
-    found = [set_status(name, verify=args.action == "check") for name in args.names or known]
+    found = [
+        shards_status(Path(name))
+        if name in folders
+        else set_status(name, verify=args.action == "check")
+        for name in args.names or known
+    ]
     if args.json:
         print(json.dumps([dataclasses.asdict(status) for status in found], indent=2, default=str))
     else:
@@ -45,6 +65,51 @@ def run(args: argparse.Namespace) -> int:
             print(_line(status))
     complete = all(status.ready for status in found)
     return 2 if args.action == "check" and args.names and not complete else 0
+
+
+def _refuse_options(args: argparse.Namespace) -> None:
+    """Those of another action."""
+    from genlab.errors import UsageError
+
+    if args.to is not None and args.action != "fetch":
+        raise UsageError(f"--to says where to fetch: genlab data {args.action} takes none")
+    for option, value in (("-o", args.output), ("--rows", args.rows)):
+        if value is not None and args.action != "shard":
+            raise UsageError(
+                f"{option} is of genlab data shard: genlab data {args.action} takes none"
+            )
+
+
+def _shard(args: argparse.Namespace) -> int:
+    import json
+
+    from genlab import __version__
+    from genlab.components import build, check
+    from genlab.config import compose
+    from genlab.data import write_shards
+    from genlab.errors import UsageError
+
+    others = [w for w in args.names if not w.startswith(("data=", "data."))]
+    if others or not any(w.startswith("data=") for w in args.names) or args.output is None:
+        given = f"{others[0]}: " if others else ""
+        raise UsageError(
+            f"{given}genlab data shard takes data=NAME, what that needs, and -o DIR: "
+            "genlab data shard data=npz data.path=big.npz -o big"
+        )
+    node = compose(args.names).resolved["data"]
+    check(node, "data")
+    data = build(node, where="data")
+    data.prepare_data()
+    data.setup("fit")
+    made = {"genlab": __version__, "words": args.names}
+    index = write_shards(data, args.output, args.rows, made)
+    rows = {split: columns.x.rows for split, columns in index.splits.items()}
+    if args.json:
+        print(json.dumps({"path": str(args.output), "rows": rows}, indent=2))
+    else:
+        sizes = ", ".join(f"{split} {n:,}" for split, n in rows.items())
+        print(f"{args.output}: {index.spec.name} ({index.spec.variant}), {sizes}")
+    return 0
 
 
 def _unknown(name: str, known: Sequence[str]) -> str:
@@ -82,7 +147,8 @@ def _line(status) -> str:
     shape = "x".join(map(str, status.shape))
     if not status.files:
         return f"{status.name:<19} {shape:<8}  inside the package"
-    files = "; ".join(f"{f.name} {f.state}" for f in status.files)
+    shown = [f for f in status.files if len(status.files) <= MANY or f.state != "verified"]
+    files = "; ".join(f"{f.name} {f.state}" for f in shown) or f"{len(status.files)} files verified"
     sources = dict.fromkeys(f.origin for f in status.files if f.path is None)
     origin = f" (from {', '.join(sources)})" if sources else ""
     return f"{status.name:<19} {shape:<8}  {files}{origin}"

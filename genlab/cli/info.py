@@ -56,7 +56,7 @@ def _status(directory: RunDirectory, record: Mapping[str, Any]) -> str:
     status = record["status"]
     if status == "failed":
         return f"failed: {record.get('error')}"
-    if status == "running" and not directory.is_live():
+    if directory.condition(record) == "dead":
         return f"stopped without a word; its last sign of life is of {record.get('heartbeat')}"
     return status
 

@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from genlab import __version__
 from genlab.errors import GenlabError
+from genlab.interrupts import Interrupted, handled
 
 VERBS = (
     "train",
@@ -27,6 +28,7 @@ VERBS = (
     "list",
     "config",
     "info",
+    "runs",
     "data",
     "plugins",
     "doctor",
@@ -39,10 +41,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         _allow(args)
-        return args.run(args) or 0
-    except KeyboardInterrupt:
-        print("genlab: interrupted", file=sys.stderr)
-        return 130
+        with handled():
+            return args.run(args) or 0
+    except Interrupted as stop:
+        print(f"genlab: {stop}", file=sys.stderr)
+        return stop.code
     except GenlabError as error:
         return _report(error, error.code, args.debug)
     except BrokenPipeError:

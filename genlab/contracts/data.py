@@ -96,8 +96,9 @@ class Batch(NamedTuple):
 class BatchSource(Protocol):
     """A data set: ``len`` and whole-batch indexing. (B,) int64 rows in, ``Batch`` out.
 
-    Where rows far apart are slow to read, it may have ``order(generator: torch.Generator)``, which gives
-    the order of an epoch: (N,) int64, each row once, a function of the data and the generator alone. It
+    Where rows far apart are slow to read, or too many to be listed, it may have
+    ``order(generator: torch.Generator)``, which gives the order of an epoch: (N,) int64, each row once, or
+    a function from (B,) places in it to (B,) rows; depending on the data and the generator alone. It
     takes the place of a permutation of all rows.
     """
 

@@ -1,12 +1,13 @@
 """How data become batches: whole batches by one indexing operation, in an order that can be resumed.
 
 The order is a function of (seed, epoch) alone; rank r of w takes every w-th row of it. Nothing is
-restored from a generator's state: a position in the epoch is enough.
+restored from a generator's state: a position in the epoch is enough. Rows are numbered a few batches at a
+time, so that only a list that a data set makes of its order is as long as the data.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -15,11 +16,25 @@ from torch.utils.data import DataLoader, DistributedSampler
 
 from genlab.randomness import generator
 
+AT_ONCE = 8192  # rows whose numbers are computed together
 
-def shuffled(dataset: Any, generator: torch.Generator) -> Tensor:
-    """(N,) int64: each row once, in the order of the data set's own ``order`` where it has one."""
+Order = Callable[[Tensor], Tensor]  # (B,) places in an epoch, int64 → (B,) rows
+
+
+def shuffled(dataset: Any, generator: torch.Generator) -> Order:
+    """Each row once: the data set's own ``order`` where it has one, else a random permutation."""
     own = getattr(dataset, "order", None)
-    return torch.randperm(len(dataset), generator=generator) if own is None else own(generator)
+    order = torch.randperm(len(dataset), generator=generator) if own is None else own(generator)
+    return order.__getitem__ if isinstance(order, Tensor) else order
+
+
+def stretches(n: int, size: int) -> Iterator[Tensor]:
+    """0 … n − 1 in (size,) int64 rows at a time, the last ones fewer.
+
+    >>> [rows.tolist() for rows in stretches(5, 2)]
+    [[0, 1], [2, 3], [4]]
+    """
+    return (torch.arange(first, min(first + size, n)) for first in range(0, n, size))
 
 
 class BatchSampler(DistributedSampler):
@@ -45,23 +60,29 @@ class BatchSampler(DistributedSampler):
         if redraw is not None:
             redraw(epoch)
 
-    def rows(self) -> Tensor:
-        """This rank's rows of the current epoch, in order."""
-        n = len(self.dataset)  # type: ignore[arg-type]
-        if not self.shuffle:
-            return torch.arange(self.rank, n, self.num_replicas)
-        order = shuffled(self.dataset, generator("order", self.seed, self.epoch))
-        return order[torch.arange(self.rank, self.total_size, self.num_replicas) % n]
-
     def __iter__(self) -> Iterator[Tensor]:
         """A generator: torch's loader with workers asks for two iterators and uses the second."""
         first, self.first = self.first, 0
-        yield from self.rows().split(self.batch_size)[first:]
+        n, order = len(self.dataset), self._order()  # type: ignore[arg-type]
+        own, step = self._rows, max(1, AT_ONCE // self.batch_size) * self.batch_size
+        for start in range(first * self.batch_size, own, step):
+            places = torch.arange(start, min(start + step, own)) * self.num_replicas + self.rank
+            yield from order(places % n).split(self.batch_size)
 
     def __len__(self) -> int:
+        return -(-self._rows // self.batch_size)
+
+    def _order(self) -> Order:
+        """Of all rows in the current epoch."""
+        if not self.shuffle:
+            return lambda places: places
+        return shuffled(self.dataset, generator("order", self.seed, self.epoch))
+
+    @property
+    def _rows(self) -> int:
+        """How many rows of an epoch are this rank's."""
         whole = len(self.dataset)  # type: ignore[arg-type]
-        rows = self.num_samples if self.shuffle else len(range(self.rank, whole, self.num_replicas))
-        return -(-rows // self.batch_size)
+        return self.num_samples if self.shuffle else len(range(self.rank, whole, self.num_replicas))
 
 
 class Loader(DataLoader):

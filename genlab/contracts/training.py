@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import torch
 from pytorch_lightning import LightningModule
 from torch import Generator, Tensor, nn
+from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 from torch.optim import Optimizer
 
 from genlab.contracts.data import Batch, DataSpec, Support
@@ -67,6 +68,10 @@ LR_SCHEDULES: dict[str, Callable[[float], float]] = {
     "linear": lambda progress: max(0.0, 1.0 - progress),
     "cosine": lambda progress: 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress))),
 }
+
+
+# Methods of a model that need its weights, beside forward.
+GATHERING = ("training_step", "validation_step", "sample", "log_likelihood", "log_weights")
 
 
 def reached(schedule: Mapping[int, float], step: int, before: float) -> float:
@@ -151,6 +156,22 @@ class Trainable(LightningModule, ABC):
         for name, parameter in self.named_parameters():
             if name in self._frozen:
                 parameter.requires_grad_(False)
+
+    def shards(self) -> Sequence[nn.Module]:
+        """Parts whose weights are gathered only while they work, where a strategy shards a model: large
+        ones, of which nothing but the forward pass is used. All else is gathered with the model."""
+        return ()
+
+    def configure_model(self) -> None:
+        """Share the weights out among the processes, where the strategy does so."""
+        if self.device_mesh is None:
+            return
+        mesh = self.device_mesh["data_parallel"]
+        for part in (*self.shards(), self):
+            fully_shard(part, mesh=mesh)
+        for name in GATHERING:
+            if hasattr(self, name):
+                register_fsdp_forward_method(self, name)
 
     def training_step(self, batch: Batch, _index: int) -> Tensor:
         return self.stage.loss(batch)

@@ -7,6 +7,9 @@
 | ``source`` | what a source owes: a name, a shape, arrays of each split |
 | ``images``, ``omniglot``, ``silhouettes``, ``cifar``, ``tables``, ``toys``, ``heartbeat`` | the sources |
 | ``own``, ``folder`` | a person's own arrays and pictures |
+| ``shards``, ``shard_index``, ``mapped`` | data beyond memory: a folder of files, its index, its rows |
+| ``sharding``, ``column_writer`` | writing such a folder |
+| ``permutation`` | a shuffle without a list |
 | ``pictures`` | one picture of a file as an array |
 | ``preprocess`` | ``Threshold``, ``Bernoulli``, ``AsIs``, ``Levels``, ``Standardise`` |
 | ``files``, ``readers`` | finding and verifying files; idx, packed .npz and text |
@@ -17,7 +20,14 @@
 """
 
 from genlab.data.arrays import ArrayData, ArrayDataset
-from genlab.data.check import FileStatus, SetStatus, State, built_in_sets, set_status
+from genlab.data.check import (
+    FileStatus,
+    SetStatus,
+    State,
+    built_in_sets,
+    set_status,
+    shards_status,
+)
 from genlab.data.fetch import fetch
 from genlab.data.fingerprint import fingerprint
 from genlab.data.preprocess import AsIs, Bernoulli, Levels, Preprocess, Standardise, Threshold
@@ -37,6 +47,8 @@ from genlab.data.sets import (
     omniglot,
     toy2d,
 )
+from genlab.data.sharding import write_shards
+from genlab.data.shards import Shards
 from genlab.data.source import Arrays, Source
 
 __all__ = [
@@ -49,6 +61,7 @@ __all__ = [
     "Levels",
     "Preprocess",
     "SetStatus",
+    "Shards",
     "Source",
     "Standardise",
     "State",
@@ -70,5 +83,7 @@ __all__ = [
     "npz",
     "omniglot",
     "set_status",
+    "shards_status",
     "toy2d",
+    "write_shards",
 ]

@@ -1,4 +1,4 @@
-"""Which files the built-in sets need, and whether they are here: for ``genlab data list`` and ``check``."""
+"""Whether the files of a set are here, and whole: for ``genlab data list`` and ``check``."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
+from genlab.contracts import DataError
 from genlab.data.checksums import SHA256, origin_of
 from genlab.data.cifar import Cifar10, Cifar10Subset
-from genlab.data.files import find, is_intact
+from genlab.data.files import find, is_intact, sha256
 from genlab.data.images import BinarizedMnist, Digits, IdxImages
 from genlab.data.names import check_name
 from genlab.data.omniglot import Omniglot
+from genlab.data.shard_index import Shard, inside, read_index
 from genlab.data.silhouettes import Silhouettes
 from genlab.data.tables import DEBD, NADE_UCI, DebdTable, NadeTable
+from genlab.progress import progress
 
 _SOURCES = {
     "digits": Digits,
@@ -56,7 +59,7 @@ class FileStatus:
 
 @dataclass(frozen=True)
 class SetStatus:
-    """A built-in set. shape: of one datum; files: empty for a set inside the package."""
+    """A built-in set or folder of shards. shape: of one datum; files: none for a set inside the package."""
 
     name: str
     shape: tuple[int, ...]
@@ -80,6 +83,33 @@ def set_status(name: str, verify: bool = True) -> SetStatus:
     return SetStatus(
         name, source.shape, tuple(_file_status(file, verify) for file in source.files())
     )
+
+
+def shards_status(folder: Path) -> SetStatus:
+    """The state of every file of a folder of shards, by its checksum: each is read from end to end.
+
+    Raises DataError where the folder has no index of shards.
+    """
+    index = read_index(folder)
+    columns = [c for split in index.splits.values() for c in (split.x, split.label) if c]
+    shards = [shard for column in columns for shard in column.shards]
+    found = []
+    with progress(f"check {folder}", len(shards)) as advance:
+        for shard in shards:
+            found.append(_shard_status(folder, shard))
+            advance(len(found), "files")
+    return SetStatus(str(folder), index.spec.shape, tuple(found))
+
+
+def _shard_status(folder: Path, shard: Shard) -> FileStatus:
+    path = inside(folder, shard.file)
+    if not path.is_file():
+        return FileStatus(shard.file, "genlab data shard", State.MISSING, None)
+    try:
+        state = State.VERIFIED if sha256(path) == shard.sha256 else State.ALTERED
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror})") from error
+    return FileStatus(shard.file, "genlab data shard", state, path)
 
 
 def _file_status(name: str, verify: bool) -> FileStatus:

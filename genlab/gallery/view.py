@@ -240,7 +240,7 @@ def _status(run: RunDirectory, record: Mapping[str, Any]) -> tuple[str, str]:
         return status, ""
     if status == "failed":
         return status, f"The run failed{where}: {record.get('error', 'no reason was recorded')}"
-    if status == "running" and not _is_live(run):
+    if status == "running" and not _lives(run, record):
         seen = record.get("heartbeat", "an unknown time")
         return (
             "stopped",
@@ -251,10 +251,14 @@ def _status(run: RunDirectory, record: Mapping[str, Any]) -> tuple[str, str]:
     return status, f"The run was {status}{where}; what is here is not final."
 
 
-def _is_live(run: RunDirectory) -> bool:
+def _lives(run: RunDirectory, record: Mapping[str, Any]) -> bool:
     try:
-        return run.is_live()
-    except OSError:
+        return run.condition(record) == "running"
+    except (
+        OSError,
+        AttributeError,
+        TypeError,
+    ):  # of a folder or a record that is not as it should be
         return False
 
 

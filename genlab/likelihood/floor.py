@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import torch
 from torch import Tensor
 
 from genlab.contracts import DataModule
+from genlab.contracts.loading import stretches
 from genlab.nn.independent import marginal_head, marginals
 
 ROWS = 4096
@@ -30,5 +30,5 @@ def independent_floor(data: DataModule, split: str) -> float:
 
 def _rows(data: DataModule, split: str) -> Iterator[Tensor]:
     dataset = data.dataset(split)
-    for rows in torch.arange(len(dataset)).split(ROWS):
+    for rows in stretches(len(dataset), ROWS):
         yield dataset[rows].x

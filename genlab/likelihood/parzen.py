@@ -31,6 +31,7 @@ from genlab.likelihood.kernels import Gaussian
 from genlab.likelihood.kmeans import kmeans
 from genlab.likelihood.needs import require
 from genlab.likelihood.window import at_least_one, drawn, refuse_label
+from genlab.memory import held
 
 WIDTHS = tuple(i / 100 for i in range(5, 41))  # papers: 0.10 … 0.29
 ITERATIONS = 10  # of k-means
@@ -84,9 +85,9 @@ class ParzenDensity(Likelihood):
         self.register_buffer("width", torch.tensor(widths, dtype=torch.float64))
 
     def _references(self, data: DataModule, generator: Generator) -> tuple[Tensor, Tensor]:
-        """(at most n, D) training images, and (k, D) centroids of all of them."""
+        """(at most n, D) training images, and (k, D) centroids of all that are held together."""
         train = data.dataset("train")
-        x = train[torch.arange(len(train))].x.flatten(1).to(generator.device)
+        x = train[held(len(train), data.spec.size)].x.flatten(1).to(generator.device)
         order = torch.randperm(len(x), generator=generator, device=generator.device)
         k = self.centroids or max(1, min(self.n, len(x) // SHARE))
         found = kmeans(x, min(k, len(x)), iterations=ITERATIONS, generator=generator)

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch
 from torch import Generator, Tensor, nn
 
 from genlab.contracts import Batch, BatchSource, DataModule, Model, UsageError
+from genlab.contracts.loading import stretches
 
 ROWS = 4096  # of a pass over the data themselves, which decides no number
 
@@ -66,5 +66,5 @@ class DatumMetric(nn.Module, ABC):
 
 def batches(source: BatchSource) -> Iterator[Batch]:
     """A whole split, in order."""
-    for rows in torch.arange(len(source)).split(ROWS):
+    for rows in stretches(len(source), ROWS):
         yield source[rows]

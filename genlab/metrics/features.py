@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genlab.contracts import DataError, DataModule, DataSpec, GenlabError
-from genlab.contracts.loading import shuffled
+from genlab.contracts.loading import shuffled, stretches
 from genlab.data import fingerprint
 from genlab.data.files import cache
 from genlab.memory import rows_at_once
@@ -203,8 +203,9 @@ def _batches(dataset: Any) -> Iterator[Tensor]:
     while True:
         redraw(epoch)
         order = shuffled(dataset, generator("features", epoch))
-        whole = max(1, len(order) // BATCH) * BATCH
-        yield from order[:whole].split(BATCH)
+        n = len(dataset)
+        whole = max(1, n // BATCH) * BATCH
+        yield from map(order, stretches(min(n, whole), BATCH))
         epoch += 1
 
 
@@ -212,7 +213,7 @@ def _batches(dataset: Any) -> Iterator[Tensor]:
 def accuracy_of(classifier: Classifier, data: DataModule, split: str) -> float:
     """The share of a split whose label is predicted."""
     dataset, right = data.dataset(split), 0
-    for rows in torch.arange(len(dataset)).split(1000):
+    for rows in stretches(len(dataset), 1000):
         x, label, _ = dataset[rows]
         right += int((classifier(x).argmax(1) == label).sum())
     return right / len(dataset)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from genlab.contracts import DataModule, GenlabError, UsageError
+from genlab.memory import held
 from genlab.metrics.base import SampleMetric, Values, spread
 from genlab.metrics.features import Features, Raw, features_for
 from genlab.progress import progress
@@ -89,17 +90,19 @@ def _require_inside(samples: Tensor, data: DataModule) -> None:
 
 
 class _Rows:
-    """The data that are compared: n held-out, n training data, and the other training data."""
+    """The data that are compared: n held-out, n training data, and other training data."""
 
     def __init__(self, samples: Tensor, data: DataModule, split: str) -> None:
         self.samples, n = samples, len(samples)
         held_out, train = data.dataset(split), data.dataset("train")
-        chosen = spread(n, len(train))
-        others = torch.ones(len(train), dtype=torch.bool)
-        others[chosen] = False
+        chosen, rows = spread(n, len(train)), held(len(train), data.spec.size)
         self.real = held_out[spread(n, len(held_out))].x.to(samples.device)
         self.train = train[chosen].x.to(samples.device)
-        self.others = train[others.nonzero().squeeze(1)].x.to(samples.device)
+        self._all, self._others = train, rows[~torch.isin(rows, chosen)]
+
+    @cached_property
+    def others(self) -> Tensor:
+        return self._all[self._others].x.to(self.samples.device)
 
 
 class _Sets:

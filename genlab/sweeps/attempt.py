@@ -149,7 +149,7 @@ class Attempt:
         run = self.run
         if run is None:
             return None
-        if run.read()["status"] == "running" and not run.is_live():
+        if run.condition(run.read()) == "dead":
             with run.lock():
                 run.update(status="interrupted")
         return run.path

@@ -22,6 +22,8 @@ RANKS = frozenset(
         "MASTER_PORT",
         "TORCHELASTIC_RUN_ID",
         "GENLAB_RUN_DIR",
+        "GENLAB_RANK",
+        "GENLAB_PARENT",
         "SLURM_PROCID",
         "SLURM_LOCALID",
         "SLURM_NODEID",

@@ -1,9 +1,11 @@
 """Training under Lightning: in stages, resumable, with nothing lost."""
 
-from genlab.training.checkpoints import Validation, averaged, load_checkpoint, load_weights
+from genlab.training.checkpoint_files import averaged, load_checkpoint, load_weights
+from genlab.training.checkpoints import Validation
 from genlab.training.curves import NonFinite
 from genlab.training.fit import fit
 from genlab.training.settings import TrainerSettings
+from genlab.training.sharding import require_shardable
 from genlab.training.stages import resolve_stages
 
 __all__ = [
@@ -14,5 +16,6 @@ __all__ = [
     "fit",
     "load_checkpoint",
     "load_weights",
+    "require_shardable",
     "resolve_stages",
 ]

@@ -1,100 +1,20 @@
-"""Checkpoints that are whole or absent, checked by checksum, and never unpickled.
-
-``last.ckpt`` is where a stage goes on after a crash; ``best.ckpt`` holds the weights with the lowest
-monitored value. Beside each lies ``<name>.sha256`` with the checksums of the file and of the one it
-replaced: whichever of the two files a kill leaves behind, its checksum is there.
-"""
+"""When a stage keeps its weights, and when it ends."""
 
 from __future__ import annotations
 
-import hashlib
-import io
 import math
-import pickle
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from pytorch_lightning import Callback, Trainer
-from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
-from genlab.contracts import Stage, UsageError
-from genlab.runs import RunDirectory, atomic, file_digest, write_text
+from genlab.contracts import Stage
+from genlab.runs import RunDirectory
+from genlab.training.checkpoint_files import averaged, load_checkpoint
 from genlab.training.curves import EVERY, NonFinite, kept, of, of_every_rank
-
-
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """The content of a checkpoint, tensors and plain values only.
-
-    Raises UsageError where the file is missing, altered, or holds pickled objects.
-    """
-    if not path.is_file():
-        raise UsageError(f"no checkpoint at {path}")
-    sums = _sums(path)
-    if sums and file_digest(path) not in sums:
-        raise UsageError(
-            f"{path} is not what genlab wrote: its checksum differs from {path.name}.sha256"
-        )
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise UsageError(f"{path} holds pickled objects, which may run code: refused") from None
-    except (RuntimeError, EOFError, KeyError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"{path} is not a readable checkpoint: {reason}") from None
-
-
-def load_weights(model: torch.nn.Module, checkpoint: dict[str, Any], path: Path) -> None:
-    """Put a checkpoint's (averaged) weights into a model, which may make room for them in a hook before.
-
-    Raises UsageError where they are another model's.
-    """
-    state = checkpoint.get("state_dict", {})
-    try:
-        model.load_state_dict(state)
-    except RuntimeError as error:
-        own = model.state_dict()
-        odd = sorted(own.keys() ^ state.keys())
-        odd += [k for k in own.keys() & state.keys() if own[k].shape != state[k].shape]
-        shown = ", ".join(odd[:3]) + (", …" if len(odd) > 3 else "")
-        raise UsageError(
-            f"{path} is a checkpoint of another model: it differs from this "
-            f"{type(model).__name__} in {shown}"
-        ) from error
-
-
-def averaged(checkpoint: dict[str, Any]) -> bool:
-    """Whether its weights are averages over a stage's steps."""
-    return not checkpoint.keys().isdisjoint(("current_model_state", "averaged_before"))
-
-
-def _sums(path: Path) -> list[str]:
-    side = path.with_name(path.name + ".sha256")
-    return side.read_text().split() if side.is_file() else []
-
-
-class SafeCheckpointIO(TorchCheckpointIO):
-    """Lightning's way to files, made atomic and checked."""
-
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
-    ) -> None:
-        path = Path(path)
-        buffer = io.BytesIO()
-        torch.save(checkpoint, buffer)
-        content = buffer.getbuffer()
-        new, old = hashlib.sha256(content).hexdigest(), _sums(path)[:1]
-        with atomic(path) as file:
-            file.write(content)
-            write_text(path.with_name(path.name + ".sha256"), "\n".join([new, *old]) + "\n")
-
-    def load_checkpoint(
-        self, path: Any, map_location: Any = None, weights_only: bool | None = None
-    ) -> dict[str, Any]:
-        return load_checkpoint(Path(path))
 
 
 @dataclass(frozen=True)
@@ -198,7 +118,7 @@ class Checkpoints(Callback):
     def on_validation_end(self, trainer: Trainer, module: Any) -> None:
         self.monitored = next((k for k in trainer.callback_metrics if k.startswith("val/")), None)
         if self.stage.solve is not None:
-            self._save(trainer, "last")
+            self.save_last(trainer)
         if self.monitored is None:
             return
         score = float(trainer.callback_metrics[self.monitored])
@@ -210,6 +130,10 @@ class Checkpoints(Callback):
             self._end_if_patience_is_over(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, module: Any) -> None:
+        self.save_last(trainer)
+
+    def save_last(self, trainer: Trainer) -> None:
+        """Keep what the stage can go on from; not in the middle of accumulating a gradient."""
         self._save(trainer, "last")
 
     def on_train_batch_end(
@@ -219,7 +143,7 @@ class Checkpoints(Callback):
         if (index + 1) % EVERY or trainer.is_last_batch or between_steps:
             return
         if self._is_due(trainer):
-            self._save(trainer, "last")
+            self.save_last(trainer)
 
     def _is_due(self, trainer: Trainer) -> bool:
         due = time.monotonic() - self._saved > self.seconds

@@ -44,10 +44,16 @@ class Curves(Callback):
         self._before = rows_before(run.curves, stage.name, -1)
         self._note = ""
 
+    def state_dict(self) -> dict[str, Any]:
+        """The losses since the last point: a stage that was asked to stop between two goes on with them."""
+        return {"losses": [loss.float().cpu() for loss in self._losses]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._losses = state["losses"]
+
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
         self._before = rows_before(self.run.curves, self.stage.name, trainer.global_step)
         self._rows.clear()
-        self._losses.clear()
         total = int(module.stage_steps())
         self._bar = progress(self.title, total, trainer.global_step)
         self._advance = self._bar.__enter__() if trainer.is_global_zero else _silent
@@ -62,11 +68,11 @@ class Curves(Callback):
     def on_validation_end(self, trainer: Trainer, module: Any) -> None:
         for name, value in trainer.callback_metrics.items():
             if name.startswith("val/"):
-                self._add(trainer, name, float(value))
+                self.add(trainer, name, float(value))
                 self._note = f"{name} {float(value):.4g}"
 
     def on_train_epoch_end(self, trainer: Trainer, module: Any) -> None:
-        self._add(trainer, "lr", trainer.optimizers[0].param_groups[0]["lr"])
+        self.add(trainer, "lr", trainer.optimizers[0].param_groups[0]["lr"])
 
     def on_save_checkpoint(self, trainer: Trainer, module: Any, checkpoint: dict[str, Any]) -> None:
         """What a checkpoint has seen, the file holds."""
@@ -86,12 +92,13 @@ class Curves(Callback):
 
     def _read(self, trainer: Trainer) -> None:
         """Take the losses off the device, all at once."""
-        losses = torch.stack(self._losses).float().cpu()
+        losses = torch.stack([loss.to(trainer.strategy.root_device) for loss in self._losses])
+        losses = losses.float().cpu()
         self._losses.clear()
         step = trainer.global_step
         self._require_finite(trainer, losses)
         loss = losses.mean().item()
-        self._add(trainer, "loss", loss)
+        self.add(trainer, "loss", loss)
         self._advance(step, f"epoch {trainer.current_epoch + 1} loss {loss:.4g} {self._note}")
 
     def _require_finite(self, trainer: Trainer, losses: Tensor) -> None:
@@ -108,7 +115,8 @@ class Curves(Callback):
             f"{kept(self.run, self.stage)}; try a smaller learning rate or trainer.gradient_clip_val=1",
         )
 
-    def _add(self, trainer: Trainer, name: str, value: float) -> None:
+    def add(self, trainer: Trainer, name: str, value: float) -> None:
+        """A point at the current step; not a number where the value is not finite."""
         shown = repr(value) if math.isfinite(value) else ""
         self._rows.append(
             [self.stage.name, trainer.current_epoch, trainer.global_step, name, shown]
@@ -131,7 +139,7 @@ def of(stage: Stage) -> str:
 
 def kept(run: RunDirectory, stage: Stage) -> str:
     """What a stage that went wrong leaves."""
-    saved = run.checkpoint(stage.name, "last").is_file()
+    saved = any(run.checkpoint(stage.name, w).is_file() for w in ("last", "previous"))
     return "the last good checkpoint is kept" if saved else "nothing was saved yet"
 
 

@@ -6,6 +6,7 @@ A stage that has a closed form is solved instead, in the place of one validation
 from __future__ import annotations
 
 import json
+import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,24 +16,27 @@ from typing import Any
 import torch
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.callbacks import EMAWeightAveraging
-from pytorch_lightning.utilities import rank_zero_only
 
-from genlab import randomness
+from genlab import interrupts, randomness
 from genlab.contracts import Batch, DataModule, Stage, Trainable, UsageError
+from genlab.launch import rank
 from genlab.runs import RunDirectory, write_json
-from genlab.training.checkpoints import (
-    Checkpoints,
-    EndOfStage,
+from genlab.training.checkpoint_files import (
     SafeCheckpointIO,
-    Validation,
+    drop_previous,
     load_checkpoint,
     load_weights,
+    to_go_on_from,
 )
+from genlab.training.checkpoints import Checkpoints, EndOfStage, Validation
 from genlab.training.curves import Curves
 from genlab.training.heartbeat import Heartbeat
 from genlab.training.randomness import KeyedRandomness
 from genlab.training.settings import TrainerSettings
+from genlab.training.sharding import GathersForValidation, copied, require_shardable
 from genlab.training.solution import Solution
+from genlab.training.stopping import StopsWhenAsked
+from genlab.training.throughput import Throughput
 
 EPOCHS = 100  # of a stage that names neither epochs nor steps
 BEGIN_ROWS = 10_000  # a data-dependent initialisation sees at most this many training data
@@ -56,6 +60,8 @@ def fit(
     record: whose run record shows progress; run itself by default.
     Returns what the last stage was judged by, or None where it validates nothing.
     """
+    if settings.shards:
+        require_shardable(stages)
     before, checkpoint = None, {}
     alive = record or run
     data.shuffle_seed, data.num_workers = seed, settings.workers
@@ -91,8 +97,9 @@ def _fit_stage(
     logger: Any,
     checkpoints: Checkpoints,
 ) -> None:
-    last = run.checkpoint(stage.name, "last")
-    resuming = last.is_file()
+    start = to_go_on_from(run, stage.name, _say)
+    if settings.shards:
+        model, stage = copied(model, stage)
     if settings.compile:
         stage = replace(stage, loss=torch.compile(stage.loss))
     model.enter(stage)
@@ -101,9 +108,12 @@ def _fit_stage(
             KeyedRandomness(seed, stage.name),
             *_averaging(stage),
             *callbacks,
-            Curves(run, stage, title),
+            curves := Curves(run, stage, title),
+            Throughput(curves, stage.name, not (settings.compile or settings.shards), _say),
             EndOfStage(stage),
             checkpoints,
+            StopsWhenAsked(checkpoints),
+            *([GathersForValidation()] if settings.shards else []),
         ],
         max_epochs=_epochs(stage),
         logger=logger,
@@ -113,8 +123,8 @@ def _fit_stage(
         check_val_every_n_epoch=settings.check_val_every_n_epoch,
     )
     _require_finished(run, trainer.world_size)
-    if resuming:
-        _require_same(model, last, stage, trainer.world_size)
+    if start is not None:
+        _require_same(model, start, stage, trainer.world_size)
     elif stage.begin is not None:
         with randomness.scope("begin", seed, stage.name):
             stage.begin(first_rows(data))
@@ -122,7 +132,9 @@ def _fit_stage(
         warnings.filterwarnings(
             "ignore", ".*in eval mode at the start of training.*"
         )  # the frozen rest
-        trainer.fit(model, datamodule=data, ckpt_path=last if resuming else None)
+        warnings.filterwarnings("ignore", ".*WeightAveraging doesn't support sharding.*")  # refused
+        with interrupts.patiently():
+            trainer.fit(model, datamodule=data, ckpt_path=start)
     _mark_finished(run, stage, trainer)
 
 
@@ -139,7 +151,7 @@ def _solve_stage(
     checkpoints: Checkpoints,
 ) -> None:
     model.enter(stage)
-    trainer = settings.trainer(
+    trainer = settings.unsharded().trainer(
         [
             KeyedRandomness(seed, stage.name),
             *callbacks,
@@ -202,7 +214,14 @@ def _require_processes(path: Path, theirs: int, ours: int) -> None:
         )
 
 
-@rank_zero_only
+def _say(line: str) -> None:
+    if rank() == 0:
+        print(f"genlab: {line}", file=sys.stderr, flush=True)
+
+
 def _mark_finished(run: RunDirectory, stage: Stage, trainer: Trainer) -> None:
+    if not trainer.is_global_zero:
+        return
     mark = {"world_size": trainer.world_size, "steps": trainer.global_step}
     write_json(run.finished(stage.name), mark)
+    drop_previous(run, stage.name)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import warnings
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
 from pytorch_lightning import Callback, Trainer
-from pytorch_lightning.profilers import PassThroughProfiler
+from pytorch_lightning.utilities import rank_zero_only
 
+from genlab import launch
 from genlab.contracts import UsageError
 from genlab.runs import fair_threads
+from genlab.training.lightning import NoProfiler, NoSignals, Threads, environment
+from genlab.training.sharding import strategy
 
 # Lightning 2.6's own tree code asks torch an outdated question at every fit and predict.
 warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
@@ -25,8 +28,10 @@ warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning
 class TrainerSettings:
     """The options of a Trainer that a run may set. Epochs and steps belong to stages.
 
-    devices: processes on this node; -1 for one per GPU. threads: OpenMP threads per process; by default
-    the processors divided by the processes, at most eight. precision: as Lightning names it.
+    devices: processes on this node; -1 for one per GPU. launcher: who starts them; torchrun and SLURM
+    say how many devices and nodes there are (``trainer=torchrun``, ``trainer=slurm``).
+    threads: OpenMP threads per process; by default the processors divided by the processes, at most
+    eight. precision: as Lightning names it.
     workers: processes, for each of these, that read batches ahead: for data that are decoded or
     fetched as they are asked for. They change no number.
     compile: the loss of each stage, by torch.compile: a minute or more before the first step, and faster
@@ -37,6 +42,7 @@ class TrainerSettings:
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto"
     devices: int = 1
     num_nodes: int = 1
+    launcher: Literal["genlab", "torchrun", "slurm"] = "genlab"
     strategy: str = "auto"
     precision: Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true"] = "32-true"
     threads: int | None = None
@@ -58,10 +64,36 @@ class TrainerSettings:
         if self.threads is not None and self.threads < 1:
             raise UsageError(f"trainer.threads={self.threads} must be at least 1")
 
+        if self.launcher == "genlab" and self.num_nodes > 1:
+            raise UsageError(
+                f"trainer.num_nodes={self.num_nodes}: genlab starts processes on one machine; start them "
+                "on several with torchrun and trainer=torchrun, or with srun and trainer=slurm"
+            )
+
     @property
     def processes(self) -> int:
-        """How many processes take part; 1 where devices=-1 leaves that to the machine."""
-        return max(1, self.devices) * self.num_nodes
+        """How many processes take part."""
+        gpus = torch.cuda.device_count() if self.accelerator not in ("cpu", "mps") else 0
+        return (max(1, gpus) if self.devices == -1 else self.devices) * self.num_nodes
+
+    @property
+    def shards(self) -> bool:
+        """Whether each process keeps only a part of the weights while it trains."""
+        return self.strategy == "fsdp"
+
+    def unsharded(self) -> TrainerSettings:
+        """For what needs the weights alone, without gradients and an optimizer's averages."""
+        return replace(self, strategy="ddp") if self.shards else self
+
+    def join(self) -> None:
+        """Let processes that torchrun or SLURM started find each other; genlab starts its own when the
+        first trainer is made.
+
+        Raises UsageError where another number of processes was started.
+        """
+        launch.take_place(self.launcher, self.processes)
+        if self.launcher != "genlab" and self.processes > 1:
+            self.trainer([]).strategy.setup_environment()
 
     def choose_threads(self) -> int:
         """Right on an idle machine and, as its waiting threads soon sleep, on a busy one."""
@@ -75,42 +107,30 @@ class TrainerSettings:
         """A fresh Trainer that says nothing of its own: progress and records are genlab's."""
         for name in ("pytorch_lightning", "lightning_fabric"):
             logging.getLogger(name).setLevel(logging.ERROR)
+        launch.take_place(self.launcher, self.processes)
+        rank_zero_only.rank = launch.rank()
         torch.set_num_threads(self.choose_threads())
         options.setdefault("logger", False)
+        options["plugins"] = [*options.get("plugins", []), environment(self.launcher)]
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*GPU available but not used.*")  # chosen on purpose
-            return Trainer(
+            made = Trainer(
                 accelerator=self.accelerator,
                 devices=self.devices,
                 num_nodes=self.num_nodes,
-                strategy=self.strategy,
+                strategy=strategy(self.processes) if self.shards else self.strategy,
                 precision=self.precision,
-                callbacks=[_Threads(self.choose_threads()), *callbacks],
+                callbacks=[Threads(self.choose_threads()), *callbacks],
                 enable_progress_bar=False,
                 enable_model_summary=False,
                 enable_checkpointing=False,
-                profiler=_NoProfiler(),
+                profiler=NoProfiler(),
                 num_sanity_val_steps=0,
                 use_distributed_sampler=False,
                 inference_mode=False,
                 **options,
             )
-
-
-class _NoProfiler(PassThroughProfiler):
-    """Measures nothing, as Lightning's own does, but without a generator around each of 57 hooks a step."""
-
-    _nothing = nullcontext()
-
-    def profile(self, action_name: str) -> AbstractContextManager[None]:  # type: ignore[override]
-        return self._nothing
-
-
-class _Threads(Callback):
-    """Lightning sets a thread count of its own when it launches processes; this puts ours back."""
-
-    def __init__(self, threads: int) -> None:
-        self.threads = threads
-
-    def setup(self, trainer: Trainer, pl_module: Any, stage: str) -> None:
-        torch.set_num_threads(self.threads)
+        made._signal_connector = NoSignals(made)
+        if self.launcher == "genlab" and not re.search("fork|spawn|notebook", self.strategy):
+            launch.start(self.processes)
+        return made

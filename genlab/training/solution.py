@@ -10,6 +10,7 @@ from pytorch_lightning import Callback, Trainer
 
 from genlab import randomness
 from genlab.contracts import Batch, DataModule, Stage
+from genlab.contracts.loading import stretches
 
 ROWS = 4096  # in a batch: large enough for fast matrix products
 
@@ -35,5 +36,5 @@ class _EveryDatum:
         self.dataset = data.dataset("train")
 
     def __iter__(self) -> Iterator[Batch]:
-        for rows in torch.arange(len(self.dataset)).split(ROWS):
+        for rows in stretches(len(self.dataset), ROWS):
             yield self.data.transfer_batch_to_device(self.dataset[rows], self.device, 0)

@@ -245,9 +245,9 @@ def test_nan_loss_stops_and_keeps_the_last_good_checkpoint(here, capsys):
 
 def test_full_disk_keeps_the_previous_checkpoint(here, capsys, monkeypatch):
     """A device without space fails at the flush: the file of the epoch before is still whole."""
-    from genlab.training import checkpoints
+    from genlab.training import checkpoint_files
 
-    real = checkpoints.atomic
+    real = checkpoint_files.atomic
     calls = []
 
     def full_at_the_third(path):
@@ -257,12 +257,12 @@ def test_full_disk_keeps_the_previous_checkpoint(here, capsys, monkeypatch):
             raise OSError(28, "No space left on device")
         return real(path)
 
-    monkeypatch.setattr(checkpoints, "atomic", full_at_the_third)
+    monkeypatch.setattr(checkpoint_files, "atomic", full_at_the_third)
     words = ["train", *QUICK[1:], "stages.fit.max_epochs=5"]
     assert "No space left on device" in refused(capsys, *words, code=1)
     (run,) = (here / "runs").iterdir()
     for path in run.glob("checkpoints/*/*.ckpt"):
-        checkpoints.load_checkpoint(path)
+        checkpoint_files.load_checkpoint(path)
     assert (run / "checkpoints" / "fit" / "last.ckpt").is_file()
     assert not list(run.rglob("*.tmp"))
 

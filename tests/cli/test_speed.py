@@ -31,6 +31,7 @@ sys.exit(code)
         ["plugins", "list"],
         ["sweep", "--help"],
         ["tune", "--help"],
+        ["runs", "."],
     ],
     ids=" ".join,
 )

@@ -8,7 +8,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from PIL import Image
 
-from genlab.data import ArrayData
+from genlab.data import ArrayData, Shards, digits, write_shards
 
 FOLDER = Path(__file__).parents[2] / "configs" / "data"
 FILES = sorted(FOLDER.glob("*.yaml"))
@@ -32,6 +32,7 @@ VARIANTS = {
     "omniglot": "area average, 256 levels",
     "omniglot_binary": "area average, threshold 128",
     "omniglot_dynamic": "area average, dynamic",
+    "shards": "17 levels",
     "toy2d": "standardised",
 }
 
@@ -46,8 +47,11 @@ def test_a_config_builds_its_set_without_files(file, tmp_path, folder):
         for k in range(30):
             Image.new("L", (9, 9)).save(tmp_path / f"{k}.png")
         config.path, config.size = str(tmp_path), 8
+    if file.stem == "shards":
+        write_shards(digits(), tmp_path / "shards")
+        config.path = str(tmp_path / "shards")
     data = instantiate(config)
-    assert isinstance(data, ArrayData)
+    assert isinstance(data, Shards if file.stem == "shards" else ArrayData)
     assert data.spec.variant == VARIANTS[file.stem]
 
 

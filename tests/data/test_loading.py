@@ -5,7 +5,7 @@ from itertools import chain, islice
 import pytest
 import torch
 
-from genlab.contracts import Batch
+from genlab.contracts import Batch, loading
 from genlab.contracts.loading import BatchSampler, Loader
 from genlab.data import Bernoulli, digits
 from genlab.randomness import generator
@@ -109,9 +109,65 @@ def test_an_order_of_the_data_takes_the_place_of_a_permutation():
         for part in parts:
             part.set_epoch(epoch)
         own = _Backwards().order(generator("order", 0, epoch))
-        assert [part.rows().tolist() for part in parts] == [own[r::2].tolist() for r in range(2)]
+        rows = [torch.cat(list(part)).tolist() for part in parts]
+        assert rows == [own[r::2].tolist() for r in range(2)]
     in_order = BatchSampler(_Backwards(), 3, False, seed=0, rank=0, world=1)
-    assert in_order.rows().tolist() == list(range(10))
+    assert torch.cat(list(in_order)).tolist() == list(range(10))
+
+
+class _Lazily(_Backwards):
+    """The same order as a function of places in it."""
+
+    asked = 0
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+    def order(self, generator: torch.Generator):
+        start = int(torch.randint(self.n, (), generator=generator))
+
+        def row(places: torch.Tensor) -> torch.Tensor:
+            self.asked = max(self.asked, len(places))
+            return (start - places) % self.n
+
+        return row
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_an_order_may_be_a_function(world):
+    n, rows = 20_000, []
+    for rank in range(world):
+        data = _Lazily(n)
+        sampler = BatchSampler(data, 77, True, seed=0, rank=rank, world=world)
+        rows.append(torch.cat(list(sampler)).tolist())
+        assert len(list(sampler)) == len(sampler)
+        assert data.asked <= loading.AT_ONCE
+        sampler.first = 30
+        assert torch.cat(list(sampler)).tolist() == rows[-1][30 * 77 :]
+    assert {len(part) for part in rows} == {-(-n // world)}
+    own = _Lazily(n).order(generator("order", 0, 0))(torch.arange(n)).tolist()
+    assert sorted(chain(*rows)) == sorted(own + own[: -n % world])
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_rows_are_numbered_a_few_batches_at_a_time(shuffle):
+    """10¹² rows: a list of them would take 8 TB."""
+    sampler = BatchSampler(_Lazily(10**12), 100, shuffle, seed=0, rank=1, world=3)
+    sampler.first = len(sampler) // 2
+    batches = [rows.tolist() for rows in islice(sampler, 3)]
+    assert {len(rows) for rows in batches} == {100}
+    if not shuffle:
+        first = sampler.rank + 3 * 100 * (len(sampler) // 2)
+        assert list(chain(*batches)) == list(range(first, first + 900, 3))
+
+
+def test_the_order_of_data_without_one_is_a_permutation_of_torch():
+    """Published numbers depend on it."""
+    (rows,) = BatchSampler(digits().dataset("train"), 1300, True, seed=3, rank=0, world=1)
+    assert torch.equal(rows, torch.randperm(1300, generator=generator("order", 3, 0)))
 
 
 def test_the_sampler_tells_the_data_its_epoch():

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import genlab
+from genlab import memory
 from genlab.cli.main import main
 from genlab.contracts import GenlabError, UsageError
 from genlab.data import npz, toy2d
@@ -65,6 +66,23 @@ def test_rows_are_disjoint_and_as_many(numbers):
     both = torch.cat([reference["samples"], reference["train"]])
     assert rows_of(both) == rows_of(train), "training data come once, as samples or as the others"
     assert torch.equal(values["real"], reference["real"])
+
+
+def test_of_too_many_training_data_a_share_is_held(numbers, monkeypatch):
+    """Spread evenly; and all of them where they are few."""
+    assert memory.held(10**10, 784).tolist()[:2] == [0, 29206]
+    assert torch.equal(memory.held(300, 784), torch.arange(300))
+    whole, share = Seen(), Seen()
+    samples = numbers.dataset("train")[torch.arange(20)].x
+    list(measure([whole], samples, numbers, "test"))
+    monkeypatch.setattr(memory, "HELD", 50 * numbers.spec.size)
+    list(measure([share], samples, numbers, "test"))
+    n = len(numbers.dataset("train"))
+    assert [len(seen["train"]) for seen in whole.history] == [n, n - 20]
+    held, others = (len(seen["train"]) for seen in share.history)
+    assert held - others == 20
+    assert 30 <= others <= 50
+    assert torch.equal(whole.history[1]["samples"], share.history[1]["samples"])
 
 
 def test_rows_are_spread_over_a_split():

@@ -210,6 +210,30 @@ class Ordered(Honest):
     made = _Ordered
 
 
+class _Lazy(Rows):
+    """Its order is a function of places."""
+
+    def order(self, generator):
+        return torch.randperm(len(self), generator=generator).__getitem__
+
+
+class Lazy(Honest):
+    made = _Lazy
+
+
+class _OfTheBatch(Rows):
+    def order(self, generator):
+        order = torch.randperm(len(self), generator=generator)
+        return lambda places: order[places.sort().values]
+
+
+@caught_by("an_order_follows_from_the_generator")
+class OrderOfTheBatch(Honest):
+    """Which row stands at a place depends on the other places of the batch."""
+
+    made = _OfTheBatch
+
+
 class _Drawn(_Ordered):
     def order(self, generator):
         return torch.randint(len(self), (len(self),), generator=generator)
@@ -260,7 +284,7 @@ class OpenFile(Honest):
         self.lines = (line for line in ())
 
 
-@pytest.mark.parametrize("build", [Honest, Unlabelled, Ordered, digits, heartbeat, toy2d])
+@pytest.mark.parametrize("build", [Honest, Unlabelled, Ordered, Lazy, digits, heartbeat, toy2d])
 def test_honest_data_pass(build):
     report = check_data(build)
     assert report.passed, str(report)

@@ -16,12 +16,13 @@ HIDDEN = 12
 
 
 def moment(name: str) -> None:
-    """Write down that this moment was reached, and die where the test asked for that."""
+    """Write down that this moment was reached; where the test asked for it, send this process a signal."""
     if "STAGED_TRACE" in os.environ:
         with Path(os.environ["STAGED_TRACE"]).open("a") as file:
             file.write(f"{name}\n")
-    if os.environ.get("STAGED_KILL") == name:
-        os.kill(os.getpid(), signal.SIGKILL)
+    chosen = os.environ.get("STAGED_RANK") or os.environ.get("GENLAB_RANK", "0")
+    if os.environ.get("STAGED_KILL") == name and chosen == os.environ.get("GENLAB_RANK", "0"):
+        os.kill(os.getpid(), int(os.environ.get("STAGED_SIGNAL", signal.SIGKILL)))
 
 
 class Staged(GenerativeModel):
@@ -126,6 +127,7 @@ class Staged(GenerativeModel):
         self.chain = state.get("chain")
 
     def sample(self, n, *, label=None, generator):
+        self.moment("sample")
         return torch.zeros(n, *self.spec.shape)
 
     # ------------------------------------------------------------------- moments at which it may be killed

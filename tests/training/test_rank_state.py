@@ -8,7 +8,7 @@ import torch
 from genlab.contracts import Batch, DataSpec, GenerativeModel, Stage
 from genlab.runs import RunDirectory
 from genlab.training import TrainerSettings, fit
-from genlab.training.checkpoints import load_checkpoint
+from genlab.training.checkpoint_files import load_checkpoint
 from tests.training.small import Bits
 
 

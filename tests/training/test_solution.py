@@ -11,8 +11,15 @@ import torch
 
 from genlab.contracts import Batch, DataSpec, GenerativeModel, Stage, UsageError
 from genlab.runs import RunDirectory
-from genlab.training import TrainerSettings, Validation, fit
-from genlab.training.checkpoints import NonFinite, averaged, load_checkpoint, load_weights
+from genlab.training import (
+    NonFinite,
+    TrainerSettings,
+    Validation,
+    averaged,
+    fit,
+    load_checkpoint,
+    load_weights,
+)
 from tests.training.small import Bits
 
 ALONE = TrainerSettings(accelerator="cpu")

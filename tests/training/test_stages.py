@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,66 +13,8 @@ from genlab.contracts import UsageError
 from genlab.data import Threshold, digits
 from genlab.runs import RunDirectory
 from genlab.training import TrainerSettings, fit
+from tests.training.running import STAGES, assert_equal, assert_same, entered, only_run, train
 from tests.training.staged import Staged
-
-ROOT = Path(__file__).parents[2]
-WORDS = [
-    "model._target_=tests.training.staged.Staged",
-    "--allow-target=tests.",
-    "data=digits_binary",
-    "data.batch_size=10",  # 130 steps in an epoch, 65 on each of two processes
-    "trainer.checkpoint_minutes=0",  # a checkpoint every 50 steps
-    "trainer.threads=1",
-    "evaluate=[]",
-    "gallery=false",
-]
-STAGES = ["encode", "chain", "decode", "mean"]
-
-
-def train(folder: Path, *words: str, kill: str = "", trace: Path | None = None) -> None:
-    """Run the real command; with ``kill``, to the moment at which it kills itself."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "STAGED_KILL": kill}
-    if trace is not None:
-        environment["STAGED_TRACE"] = str(trace)
-    command = [sys.executable, "-m", "genlab", "train", *WORDS, f"folder={folder}", *words]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == (-signal.SIGKILL if kill else 0), done.stderr
-
-
-def only_run(folder: Path) -> Path:
-    (run,) = folder.iterdir()
-    return run
-
-
-def assert_same(first: Path, second: Path) -> None:
-    """Weights, optimizers, averages and the state of every rank, in every stage; and the curves."""
-    names = {str(p.relative_to(first)) for p in first.rglob("*.ckpt")}
-    assert names == {str(p.relative_to(second)) for p in second.rglob("*.ckpt")}
-    assert names >= {f"checkpoints/{stage}/last.ckpt" for stage in STAGES}
-    for name in names:
-        ours, theirs = (torch.load(run / name, weights_only=True) for run in (first, second))
-        for key in ("state_dict", "current_model_state", "optimizer_states", "rank_state"):
-            _assert_equal(ours.get(key), theirs.get(key), f"{name}: {key}")
-    assert (first / "metrics.csv").read_text() == (second / "metrics.csv").read_text()
-
-
-def _assert_equal(ours, theirs, where: str) -> None:
-    if isinstance(ours, torch.Tensor):
-        assert torch.equal(ours, theirs), where
-    elif isinstance(ours, dict | list):
-        pairs = ours.items() if isinstance(ours, dict) else enumerate(ours)
-        assert len(ours) == len(theirs), where
-        for key, value in pairs:
-            _assert_equal(value, theirs[key], f"{where}.{key}")
-    else:
-        assert ours == theirs, where
-
-
-def entered(trace: Path) -> list[str]:
-    """The stages that a process entered."""
-    lines = trace.read_text().splitlines() if trace.is_file() else []
-    return [line.removeprefix("before ") for line in lines if line.startswith("before ")]
-
 
 # The moments in their order, and the stages that the process which ends there has entered.
 MOMENTS = [
@@ -149,7 +87,7 @@ def test_state_of_each_process_goes_on_from_stage_to_stage(tmp_path):
         torch.load(tmp_path / "b" / "checkpoints" / stage / "last.ckpt", weights_only=True)
         for stage in ("chain", "decode")
     )
-    _assert_equal(chains["rank_state"], decoded["rank_state"], "untouched by the stage after")
+    assert_equal(chains["rank_state"], decoded["rank_state"], "untouched by the stage after")
     first, second = (state["chain"] for state in chains["rank_state"])
     assert not torch.equal(first, second)
 

@@ -20,7 +20,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from genlab import randomness
 from genlab.contracts import (
@@ -48,6 +48,7 @@ from genlab.models.diffusion import flow, pictures, posterior
 from genlab.models.diffusion.bound import Bound, Continuous, Discrete, sum_terms
 from genlab.models.diffusion.decoder import decoder_for
 from genlab.models.diffusion.denoisers import Denoiser
+from genlab.models.diffusion.networks import ResidualBlock
 from genlab.models.diffusion.noising import noised
 from genlab.models.diffusion.samplers import Ancestral, Denoise, Sampler
 from genlab.models.diffusion.schedules import LogLinear, Schedule
@@ -55,6 +56,7 @@ from genlab.models.diffusion.targets import target_for
 from genlab.models.diffusion.times import even
 from genlab.models.diffusion.variances import Analytic
 from genlab.models.diffusion.weightings import weighting_for
+from genlab.nn.unet import Block
 
 
 class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, TakesSampler, HasFigures):
@@ -136,6 +138,10 @@ class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, TakesSam
             return (fit,)
         about = "the error of the denoiser at each noise level"
         return fit, Stage("variance", variance, self.loss, solve=self.measure, about=about)
+
+    def shards(self) -> Sequence[nn.Module]:
+        """The blocks of a network that is made of them."""
+        return [part for part in self.modules() if isinstance(part, Block | ResidualBlock)]
 
     def loss(self, batch: Batch) -> Tensor:
         """The bound in nats per datum, or a weighted error, at one time per datum."""

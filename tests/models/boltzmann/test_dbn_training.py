@@ -13,7 +13,7 @@ from genlab.data import Threshold, digits
 from genlab.models.boltzmann import DBN
 from genlab.runs import RunDirectory
 from genlab.training import TrainerSettings, fit
-from genlab.training.checkpoints import load_checkpoint
+from genlab.training.checkpoint_files import load_checkpoint
 from tests.training.killing import finish, kill_in_mid_epoch, start
 
 WORDS = [

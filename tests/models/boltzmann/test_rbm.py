@@ -24,7 +24,7 @@ from genlab.models.boltzmann import RBM, Contrastive
 from genlab.runs import RunDirectory
 from genlab.testing.statistics import g_test
 from genlab.training import TrainerSettings, fit
-from genlab.training.checkpoints import load_checkpoint
+from genlab.training.checkpoint_files import load_checkpoint
 from genlab.training.curves import NonFinite
 from tests.models.boltzmann.grids import all_bits, codes
 from tests.training.small import Bits

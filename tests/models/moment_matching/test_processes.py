@@ -17,7 +17,7 @@ from genlab.nn.mmd import MMD, EnergyDistance, GaussianKernel, RationalQuadratic
 from genlab.randomness import generator, scope
 from genlab.runs import RunDirectory
 from genlab.training import TrainerSettings, fit
-from genlab.training.checkpoints import load_checkpoint
+from genlab.training.checkpoint_files import load_checkpoint
 
 ROWS, SIZE = 60, 6
 

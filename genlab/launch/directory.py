@@ -1,4 +1,4 @@
-"""Several processes, one run: who leads, and which directory they share."""
+"""The run directory that all processes of a run share."""
 
 from __future__ import annotations
 
@@ -10,25 +10,18 @@ from pathlib import Path
 import torch
 
 from genlab.contracts import UsageError
+from genlab.launch.place import rank
 from genlab.runs import RunDirectory
 
 VARIABLE = "GENLAB_RUN_DIR"
-
-
-def rank() -> int:
-    """This process's number among those of a run: 0 leads."""
-    for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"):
-        if name in os.environ:
-            return int(os.environ[name])
-    return 0
 
 
 @contextmanager
 def shared_run(choose: Callable[[], RunDirectory]) -> Iterator[RunDirectory]:
     """The run directory: rank 0 chooses it and tells the others.
 
-    A process that Lightning launches finds the path in its environment; processes that already talk to
-    each other (a second run in one script) are sent it.
+    A process that genlab starts finds the path in its environment; processes that already talk to each
+    other (started by torchrun or SLURM, or at a second run in one script) are sent it.
     """
     path = choose().path if rank() == 0 else None
     if torch.distributed.is_initialized():

@@ -1,0 +1,159 @@
+"""What do two processes with one thread each gain over one with one thread?
+
+  python benchmarks/two_processes.py                # a quarter of an hour on two idle cores
+  python benchmarks/two_processes.py --short        # fewer steps: two minutes
+
+Training data a second, as ``metrics.csv`` has them, of two processes over those of one: MADE 784-2000-784
+at 1000 data per process and at 100, the U-Net on 28×28 images at 50. Beside it what a step costs more in
+each of two processes, and what averaging as many gradients takes by itself (all-reduce by gloo). Then the
+same for an evaluation, the bound of a diffusion on 1,000 images, without the time that starting processes
+takes. Data are random bits, for which none of this makes a difference.
+
+Required on two idle cores: 1.5 times the data a second for MADE at 1000 and for the U-Net, 1.7 times in
+evaluation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from reporting import random_bits, table, verdict
+
+TRAINING, EVALUATION = 1.5, 1.7
+ONE = ["trainer=cpu", "trainer.threads=1"]
+TWO = ["trainer=ddp_cpu", "trainer.threads=1"]
+QUIET = ["evaluate=[]", "gallery=false"]
+UNET = [
+    "model=diffusion",
+    "model.steps=20",
+    "denoiser=unet",
+    "model.denoiser.network.channels=[16,32]",
+]
+CASES = {  # name: words, data per process, rows and epochs, of which the first is left out
+    "MADE 784-2000-784, 1000": (["model=made", "model.hidden=[2000]"], 1000, 40_000, 4),
+    "MADE 784-2000-784, 100": (["model=made", "model.hidden=[2000]"], 100, 10_000, 4),
+    "U-Net 28×28, 50": (UNET, 50, 1_000, 3),
+}
+
+ALL_REDUCE = """
+import sys, time, torch, torch.distributed as dist
+rank, size, port = map(int, sys.argv[1:])
+torch.set_num_threads(1)
+dist.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+x = torch.ones(size)
+times = []
+for _ in range(12):
+    dist.barrier()
+    start = time.perf_counter()
+    dist.all_reduce(x)
+    times.append(time.perf_counter() - start)
+print(sorted(times)[len(times) // 2])
+"""
+
+
+def genlab(*words: str) -> str:
+    command = [sys.executable, "-m", "genlab", *words]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    return done.stdout.strip().splitlines()[-1]
+
+
+def train(words: list[str], folder: Path) -> Path:
+    return Path(genlab("train", *words, f"folder={folder}"))
+
+
+def speed(run: Path) -> float:
+    """Training data a second: the best epoch but the first."""
+    with (run / "metrics.csv").open() as file:
+        found = [float(row["value"]) for row in csv.DictReader(file) if row["name"] == "speed/data"]
+    return max(found[1:])
+
+
+def parameters(run: Path) -> int:
+    return json.loads((run / "run.json").read_text())["parameters"]
+
+
+def all_reduce(size: int) -> float:
+    """Seconds for two processes to sum so many numbers."""
+    port = str(20_000 + os.getpid() % 20_000)
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", ALL_REDUCE, str(rank), str(size), port],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for rank in (0, 1)
+    ]
+    return float(processes[0].communicate()[0] if not processes[1].wait() else "nan")
+
+
+def training(folder: Path, short: bool) -> list[float]:
+    rows, ratios = [], []
+    for name, (words, batch, n, epochs) in CASES.items():
+        data = [
+            *QUIET,
+            "data=npz",
+            f"data.path={random_bits(folder, n)}",
+            f"data.batch_size={batch}",
+        ]
+        words = [*words, *data, f"stages.fit.max_epochs={2 if short else epochs}"]
+        one, two = (train([*words, *where], folder / "runs") for where in (ONE, TWO))
+        a, b = speed(one), speed(two)
+        more, alone = batch / (b / 2) - batch / a, all_reduce(parameters(one))
+        ratios.append(b / a)
+        rows.append(
+            [
+                name,
+                f"{a:.0f}",
+                f"{b:.0f}",
+                f"{b / a:.2f}",
+                f"{1e3 * more:.0f}",
+                f"{1e3 * alone:.0f}",
+            ]
+        )
+    head = ["training", "data/s of one", "of two", "ratio", "ms more a step", "ms of all-reduce"]
+    table(head, rows)
+    return ratios
+
+
+def seconds(run: Path, where: list[str]) -> float:
+    """Of a pass over the test split, the second of two in one session: processes are there by then."""
+    genlab("evaluate", str(run), str(run), *where)
+    (score,) = (run / "scores").glob("test-*.json")
+    return json.loads(score.read_text())["seconds"]
+
+
+def evaluation(folder: Path) -> float:
+    data = ["data=npz", f"data.path={random_bits(folder, 100)}", "data.batch_size=50"]
+    run = train([*UNET, *data, *QUIET, "stages.fit.max_steps=1", *ONE], folder / "runs")
+    one, two = seconds(run, ONE), seconds(run, TWO)
+    table(
+        ["evaluation", "s of one", "of two", "ratio"],
+        [["bound of a U-Net", f"{one:.1f}", f"{two:.1f}", f"{one / two:.2f}"]],
+    )
+    return one / two
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--short", action="store_true")
+    given = parser.parse_args()
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        large, _, unet = training(Path(folder), given.short)
+        scored = evaluation(Path(folder))
+    print(f"{time.perf_counter() - start:.0f} s")
+    met = min(large, unet) >= TRAINING and scored >= EVALUATION
+    return verdict(met, f"{TRAINING} in training (MADE at 1000, U-Net), {EVALUATION} in evaluation")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""SIGINT and SIGTERM: whoever works on a run stops where it can go on.
+
+A signal raises ``Interrupted`` at once, unless work is going on that would be lost. That is done
+``patiently``: it looks at ``asked()`` between two steps, saves, and stops by itself. A second signal waits
+for nobody.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(BaseException):
+    """Somebody asked this process to stop. It is no Exception, so that nobody takes it for a failure, and
+    no KeyboardInterrupt, which Lightning turns into an exit code of its own."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(f"interrupted ({signal.Signals(signum).name})")
+        self.code = 128 + signum  # what a shell expects of a process that a signal ended
+
+
+class _Desk:
+    """What has been asked of this process, and whether somebody will look."""
+
+    signum = 0
+    patient = False
+
+
+def asked() -> int:
+    """The signal that asked this process to stop; 0 while none has."""
+    return _Desk.signum
+
+
+@contextmanager
+def handled() -> Iterator[None]:
+    """Let these signals raise ``Interrupted``; outside of the main thread nothing changes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {signum: signal.signal(signum, _receive) for signum in SIGNALS}
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+        if _receive not in before.values():
+            _Desk.signum = 0
+
+
+@contextmanager
+def patiently() -> Iterator[None]:
+    """Let the first signal wait until somebody looks, or until this is over."""
+    _Desk.patient = True
+    try:
+        yield
+    finally:
+        _Desk.patient = False
+    if _Desk.signum:
+        raise Interrupted(_Desk.signum)
+
+
+def _receive(signum: int, _frame: FrameType | None) -> None:
+    again, _Desk.signum = bool(_Desk.signum), signum
+    if again or not _Desk.patient:
+        raise Interrupted(signum)

@@ -1,0 +1,17 @@
+"""Several processes, one run: who starts them, which one this is, what they share."""
+
+from genlab.launch.children import loss, orphaned, start, when_stuck
+from genlab.launch.directory import shared_run
+from genlab.launch.logs import write_into
+from genlab.launch.place import rank, take_place
+
+__all__ = [
+    "loss",
+    "orphaned",
+    "rank",
+    "shared_run",
+    "start",
+    "take_place",
+    "when_stuck",
+    "write_into",
+]

@@ -1,0 +1,33 @@
+"""Which process of a run this is."""
+
+from __future__ import annotations
+
+import os
+
+from genlab.errors import UsageError
+
+VARIABLE = "GENLAB_RANK"
+STARTED = {"torchrun": ("WORLD_SIZE", "RANK"), "slurm": ("SLURM_NTASKS", "SLURM_PROCID")}
+
+
+def rank() -> int:
+    """This process's number among those of a run: 0 leads."""
+    return int(os.environ.get(VARIABLE, 0))
+
+
+def take_place(launcher: str, processes: int) -> None:
+    """Learn the rank of a process that torchrun or SLURM started; those of genlab are told theirs.
+
+    Raises UsageError where another number of processes was started than the trainer is for.
+    """
+    if launcher == "genlab":
+        if "TORCHELASTIC_RUN_ID" in os.environ:
+            raise UsageError("torchrun started this process: type trainer=torchrun")
+        return
+    started, own = (os.environ.get(name) for name in STARTED[launcher])
+    if int(started or 1) != processes:
+        raise UsageError(
+            f"{launcher} started {started or 1} processes, but trainer.devices × trainer.num_nodes is "
+            f"{processes}: leave both out, as trainer={launcher} finds them"
+        )
+    os.environ[VARIABLE] = own or "0"

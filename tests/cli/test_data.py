@@ -1,0 +1,88 @@
+"""``genlab data shard`` and ``check`` as they are typed."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from genlab.cli.main import main
+from genlab.data import Shards, npz
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.savez("big.npz", x=np.random.default_rng(0).integers(0, 2, (100, 6)))
+    return tmp_path
+
+
+def test_written_and_checked(here, capsys):
+    assert main(["data", "shard", "data=npz", "data.path=big.npz", "-o", "big", "--rows", "9"]) == 0
+    assert capsys.readouterr().out == "big: big (fixed), train 80, val 10, test 10\n"
+    assert Shards("big").spec == npz("big.npz").spec
+    assert main(["data", "check", "big"]) == 0
+    assert capsys.readouterr().out.split() == ["big", "6", "13", "files", "verified"]
+    path = here / "big" / "val-x-00000.npy"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert main(["data", "check", "big"]) == 2
+    assert capsys.readouterr().out.split() == ["big", "6", "val-x-00000.npy", "altered"]
+    assert main(["data", "check", "big", "--json"]) == 2
+    (status,) = json.loads(capsys.readouterr().out)
+    assert len(status["files"]) == 13
+
+
+def test_shards_are_data_of_a_run(here, capsys):
+    assert main(["data", "shard", "data=npz", "data.path=big.npz", "-o", "big"]) == 0
+    words = ["model=independent", "gallery=false", "evaluate=[test]"]
+    scores = []
+    for data in (["data=npz", "data.path=big.npz"], ["data=shards", "data.path=big"]):
+        assert main(["train", *words, *data, f"folder={data[0][5:]}"]) == 0
+        (score,) = here.glob(f"{data[0][5:]}/*/scores/test-*.json")
+        scores.append(json.loads(score.read_text()))
+    one, other = scores
+    assert one["data"] == other["data"]
+    assert one["nats"] == other["nats"]
+    assert one["floor"] == other["floor"]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("shard", "genlab data shard takes data=NAME, what that needs, and -o DIR"),
+        ("shard digits -o d", "digits: genlab data shard takes data=NAME"),
+        ("shard data=digits", "and -o DIR: genlab data shard data=npz data.path=big.npz -o big"),
+        ("shard data.path=big.npz -o d", "genlab data shard takes data=NAME"),
+        ("shard data=digits model=made -o d", "model=made: genlab data shard takes"),
+        ("shard data=digist -o d", "did you mean 'digits'?"),
+        ("shard data=npz -o d", "data.path"),
+        ("shard data=npz data.path=no.npz -o d", "data.path=no.npz does not exist"),
+        ("shard data=npz data.pth=big.npz -o d", "did you mean 'path'?"),
+        ("shard data=mnist_dynamic -o d", "genlab data fetch mnist"),
+        ("shard data=digits -o big.npz", "big.npz is there already"),
+        ("shard data=digits -o d --rows -1", "--rows -1: a file holds at least 1"),
+        ("list -o d", "-o is of genlab data shard: genlab data list takes none"),
+        ("check digits --rows 3", "--rows is of genlab data shard: genlab data check takes none"),
+        ("shard data=digits -o d --to d", "--to says where to fetch"),
+        ("check .", "holds no index.json that can be read"),
+        ("check nowhere", "there is no data set 'nowhere'"),
+    ],
+)
+def test_mistakes_are_one_line(here, capsys, monkeypatch, words, says):
+    monkeypatch.setenv("GENLAB_DATA", str(here))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(here))
+    before = sorted(here.iterdir())
+    assert main(["data", *words.split()]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert says in line
+    assert sorted(here.iterdir()) == before
+
+
+def test_training_on_a_folder_that_is_none(here, capsys):
+    assert main(["train", "data=shards", "data.path=nowhere"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "nowhere holds no index.json that can be read (No such file" in line
+    assert not (here / "runs").exists()

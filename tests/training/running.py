@@ -1,0 +1,96 @@
+"""Runs of a model in stages, by the real command, that may end at any moment, and their weights."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from genlab.training.throughput import PREFIXES
+
+ROOT = Path(__file__).parents[2]
+WORDS = [
+    "model._target_=tests.training.staged.Staged",
+    "--allow-target=tests.",
+    "data=digits_binary",
+    "data.batch_size=10",  # 130 steps in an epoch, 65 on each of two processes
+    "trainer.checkpoint_minutes=0",  # a checkpoint every 50 steps
+    "trainer.threads=1",
+    "evaluate=[]",
+    "gallery=false",
+]
+STAGES = ["encode", "chain", "decode", "mean"]
+
+
+def run(
+    folder: Path,
+    *words: str,
+    kill: str = "",
+    by: signal.Signals = signal.SIGKILL,
+    rank: int | None = None,
+    trace: Path | None = None,
+) -> subprocess.CompletedProcess:
+    """The real command; with ``kill``, each process sends itself a signal then, or one of them."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "STAGED_KILL": kill}
+    environment |= {
+        "STAGED_SIGNAL": str(by.value),
+        "STAGED_RANK": "" if rank is None else str(rank),
+    }
+    if trace is not None:
+        environment["STAGED_TRACE"] = str(trace)
+    command = [sys.executable, "-m", "genlab", "train", *WORDS, f"folder={folder}", *words]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+
+
+def train(folder: Path, *words: str, kill: str = "", trace: Path | None = None) -> None:
+    """To its end; with ``kill``, to the moment at which every process kills itself."""
+    done = run(folder, *words, kill=kill, trace=trace)
+    assert done.returncode == (-signal.SIGKILL if kill else 0), done.stderr
+
+
+def only_run(folder: Path) -> Path:
+    (run,) = folder.iterdir()
+    return run
+
+
+def assert_same(first: Path, second: Path) -> None:
+    """Weights, optimizers, averages and the state of every rank, in every stage; and the curves."""
+    names, others = (
+        {str(p.relative_to(run)) for p in run.rglob("*.ckpt") if p.name != "previous.ckpt"}
+        for run in (first, second)
+    )
+    assert names == others
+    assert names >= {f"checkpoints/{stage}/last.ckpt" for stage in STAGES}
+    for name in names:
+        ours, theirs = (torch.load(run / name, weights_only=True) for run in (first, second))
+        for key in ("state_dict", "current_model_state", "optimizer_states", "rank_state"):
+            assert_equal(ours.get(key), theirs.get(key), f"{name}: {key}")
+    assert curves(first) == curves(second)
+
+
+def assert_equal(ours, theirs, where: str) -> None:
+    if isinstance(ours, torch.Tensor):
+        assert torch.equal(ours, theirs), where
+    elif isinstance(ours, dict | list):
+        pairs = ours.items() if isinstance(ours, dict) else enumerate(ours)
+        assert len(ours) == len(theirs), where
+        for key, value in pairs:
+            assert_equal(value, theirs[key], f"{where}.{key}")
+    else:
+        assert ours == theirs, where
+
+
+def curves(run: Path) -> list[str]:
+    """What every session finds again: all but how fast it was, and how much memory it took."""
+    lines = (run / "metrics.csv").read_text().splitlines()
+    return [line for line in lines if not line.split(",")[3].startswith(PREFIXES)]
+
+
+def entered(trace: Path) -> list[str]:
+    """The stages that a process entered."""
+    lines = trace.read_text().splitlines() if trace.is_file() else []
+    return [line.removeprefix("before ") for line in lines if line.startswith("before ")]

@@ -1,0 +1,102 @@
+"""Asked to stop, or bereft of a process, a run leaves what it can go on from, and says so."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+
+from tests.training.running import assert_same, only_run, run, train
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> dict[str, Path]:
+    folders = {trainer: tmp_path_factory.mktemp(trainer) for trainer in ("cpu", "ddp_cpu")}
+    for trainer, folder in folders.items():
+        train(folder, f"trainer={trainer}")
+    return {trainer: only_run(folder) for trainer, folder in folders.items()}
+
+
+def record(folder: Path) -> dict:
+    return json.loads((only_run(folder) / "run.json").read_text())
+
+
+def steps(folder: Path, stage: str) -> int:
+    path = only_run(folder) / "checkpoints" / stage / "last.ckpt"
+    return torch.load(path, weights_only=True)["global_step"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("trainer", "rank", "by"),
+    [
+        ("cpu", 0, signal.SIGTERM),
+        ("ddp_cpu", 0, signal.SIGINT),
+        ("ddp_cpu", 1, signal.SIGTERM),
+    ],
+)
+def test_one_signal_to_any_process_saves_and_stops_all(tmp_path, undisturbed, trainer, rank, by):
+    done = run(tmp_path, f"trainer={trainer}", kill="step 33 of encode", by=by, rank=rank)
+    assert (done.returncode, done.stdout) == (128 + by, "")
+    assert done.stderr.splitlines()[-1] == f"genlab: interrupted ({by.name})"
+    assert record(tmp_path)["status"] == "interrupted"
+    if trainer == "cpu":
+        assert steps(tmp_path, "encode") == 34, "between two points of the curves"
+    train(tmp_path, f"trainer={trainer}", "--resume=auto")
+    assert_same(only_run(tmp_path), undisturbed[trainer])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "moment", ["within begin of encode", "validation 0 of encode", "within solve of mean", "sample"]
+)
+def test_a_signal_at_any_moment(tmp_path, undisturbed, moment):
+    """Where nothing would be lost it stops at once; a validation is gone through to the end."""
+    done = run(tmp_path, "gallery=true", kill=moment, by=signal.SIGTERM)
+    assert done.returncode == 143, done.stderr
+    assert record(tmp_path)["status"] == "interrupted"
+    train(tmp_path, "gallery=true", "--resume=auto")
+    assert_same(only_run(tmp_path), undisturbed["cpu"])
+
+
+@pytest.mark.slow
+def test_a_lost_process_ends_the_run_with_a_message(tmp_path, undisturbed):
+    trace = tmp_path.with_suffix(".trace")
+    done = run(tmp_path, "trainer=ddp_cpu", kill="step 120 of chain", rank=1, trace=trace)
+    assert time.time() - trace.stat().st_mtime < 60, "the last moment that a process reached"
+    assert done.returncode == 1
+    message = "the process of rank 1 has ended (killed by SIGKILL)"
+    assert done.stderr.splitlines()[-1].startswith(f"genlab: {message}: see ")
+    assert record(tmp_path)["status"] == "failed"
+    assert record(tmp_path)["error"] == message
+    train(tmp_path, "trainer=ddp_cpu", "--resume=auto")
+    assert_same(only_run(tmp_path), undisturbed["ddp_cpu"])
+
+
+@pytest.mark.slow
+def test_nobody_outlives_rank_0(tmp_path, undisturbed):
+    done = run(tmp_path, "trainer=ddp_cpu", kill="step 120 of chain", rank=0)
+    assert done.returncode == -signal.SIGKILL
+    until = time.monotonic() + 30
+    while (left := _of(tmp_path)) and time.monotonic() < until:
+        time.sleep(0.2)
+    assert not left
+    assert "rank 0 has ended" in (only_run(tmp_path) / "logs" / "rank-1.log").read_text()
+    train(tmp_path, "trainer=ddp_cpu", "--resume=auto")
+    assert_same(only_run(tmp_path), undisturbed["ddp_cpu"])
+
+
+def _of(folder: Path) -> list[psutil.Process]:
+    """The processes whose command names this folder."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            found += [process] if any(str(folder) in word for word in process.cmdline()) else []
+        except psutil.Error:
+            continue
+    return found
