@@ -22,6 +22,7 @@ class Interrupted(BaseException):
 
     def __init__(self, signum: int) -> None:
         super().__init__(f"interrupted ({signal.Signals(signum).name})")
+        self.signum = signum
         self.code = 128 + signum  # what a shell expects of a process that a signal ended
 
 
@@ -39,17 +40,25 @@ def asked() -> int:
 
 @contextmanager
 def handled() -> Iterator[None]:
-    """Let these signals raise ``Interrupted``; outside of the main thread nothing changes."""
+    """Let these signals raise ``Interrupted``; outside of the main thread nothing changes.
+
+    Whoever called genlab from Python gets the KeyboardInterrupt that Ctrl-C means there.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {signum: signal.signal(signum, _receive) for signum in SIGNALS}
+    outermost = _receive not in before.values()
     try:
         yield
+    except Interrupted as stop:
+        if outermost and stop.signum == signal.SIGINT:
+            raise KeyboardInterrupt from stop
+        raise
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)
-        if _receive not in before.values():
+        if outermost:
             _Desk.signum = 0
 
 

@@ -122,7 +122,7 @@ class Session:
             when_stuck(self._failed)
             try:
                 run = self._work()
-            except (Interrupted, KeyboardInterrupt):
+            except Interrupted:
                 self._leave(status="interrupted")
                 raise
             except BaseException as error:

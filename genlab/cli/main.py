@@ -37,12 +37,15 @@ VERBS = (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code."""
-    parser = build_parser()
-    args = parser.parse_args(argv)
+    args = build_parser().parse_args(argv)
+    with handled():
+        return _carry_out(args)
+
+
+def _carry_out(args: argparse.Namespace) -> int:
     try:
         _allow(args)
-        with handled():
-            return args.run(args) or 0
+        return args.run(args) or 0
     except Interrupted as stop:
         print(f"genlab: {stop}", file=sys.stderr)
         return stop.code

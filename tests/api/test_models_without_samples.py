@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -180,7 +181,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path, monkeypatch):
     def killed(self, batch):
         steps.append(1)
         if len(steps) == 25:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         return loss(self, batch)
 
     monkeypatch.setattr(honest.Softmax, "loss", killed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -73,7 +74,7 @@ def test_interrupted_and_resumed_equals_undisturbed(words, tmp_path, monkeypatch
     def interrupted(self, batch):
         calls[0] += 1
         if calls[0] == 20:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         return whole(self, batch)
 
     again = (*words, *WORDS, f"folder={tmp_path / 'b'}", "trainer.checkpoint_minutes=0")
