@@ -14,7 +14,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -43,7 +43,8 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
         reason = error.strerror or error
         raise GenlabError(f"{path} cannot be written ({reason}): what was there is kept") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -54,6 +55,13 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Standard JSON: a NaN is an error here; write None and a reason instead."""
     write_text(path, json.dumps(value, indent=2, sort_keys=False, allow_nan=False) + "\n")
+
+
+def require_writable(folder: Path) -> None:
+    """Asked before the work, not after it. Raises UsageError where no file can be made in a folder."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError(f"{there} cannot be written: name a folder or a copy that can")
 
 
 def digest(value: Any) -> str:
@@ -160,7 +168,11 @@ class RunDirectory:
         return self.path / ".lock"
 
     def lock(self) -> AbstractContextManager[None]:
-        """Hold the run for this process. Raises UsageError where another living process holds it."""
+        """Hold the run for this process.
+
+        Raises UsageError where another living process holds it, or it cannot be written.
+        """
+        require_writable(self.path)
         return holding(self._lock, f"{self.path} is being trained by another process")
 
     def condition(self, record: Mapping[str, Any]) -> str:
@@ -174,6 +186,7 @@ class RunDirectory:
 
 def create(folder: Path, name: str, fingerprint: str) -> RunDirectory:
     """A new, empty run directory ``<time>-<name>-<hash>``, with a counter where that is taken."""
+    require_writable(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -24,7 +24,7 @@ from genlab.launch import rank
 from genlab.likelihood import evaluate
 from genlab.likelihood.scoring import Scored
 from genlab.metrics import Answers, DatumMetric, SampleMetric, answer, how_many, measure
-from genlab.runs import RunDirectory, file_digest
+from genlab.runs import RunDirectory, file_digest, require_writable
 from genlab.sampling import draw
 from genlab.training import TrainerSettings, averaged, load_checkpoint, load_weights
 
@@ -136,6 +136,7 @@ class Run:
         In a precision that casts weights it is computed for each, as Lightning would cast it too.
         """
         node = dict(likelihood or self.config["likelihood"])
+        require_writable(self.path)
         chosen = self._settings(settings)
         model = require_generative(self._model_in(chosen), "likelihood")
         estimator: Likelihood = build(node, model, where="likelihood")
@@ -177,6 +178,7 @@ class Run:
         Raises UsageError for a metric that the model cannot have, and where n is too large or too small
         for the data or a metric.
         """
+        require_writable(self.path)
         chosen = self._settings(settings)
         model = self._model_in(chosen)
         noise: int = self.record["seed"] if seed is None else seed

@@ -33,6 +33,7 @@ from genlab.gallery.store import (
 )
 from genlab.launch import rank
 from genlab.progress import progress
+from genlab.runs import require_writable
 
 SEED = 0  # of the samples that every run shows, so that runs can be laid side by side
 NEIGHBOURS = 8  # samples shown beside training data
@@ -73,6 +74,7 @@ def sample(
 
     sampler: None is the model's own; words: those that named it. guidance: of ``Run.sample``.
     """
+    require_writable(folder)
     command = f"genlab sample RUN --n {n} --seed {seed}"
     command += "" if label is None else f" --label {label}"
     other = [*words, *([f"--guidance {guidance:g}"] if guidance != 1 else [])]
@@ -114,6 +116,7 @@ def complete(
     words: as ``read_evidence`` reads them.
     Raises UsageError where the model completes nothing of the kind, or a file does not fit the data.
     """
+    require_writable(folder)
     kind, _ = kind_of(words)
     model = run.model
     takes = model.completes if isinstance(model, Completes) else frozenset()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -265,6 +266,17 @@ def test_full_disk_keeps_the_previous_checkpoint(here, capsys, monkeypatch):
         checkpoint_files.load_checkpoint(path)
     assert (run / "checkpoints" / "fit" / "last.ckpt").is_file()
     assert not list(run.rglob("*.tmp"))
+
+
+@pytest.mark.parametrize("words", ["train", "train --resume=RUN", "evaluate RUN", "sample RUN"])
+def test_a_place_that_cannot_be_written(run, capsys, monkeypatch, words):
+    """Found out before the work; what only reads goes on."""
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    verb, *more = words.replace("RUN", str(run)).split()
+    capsys.readouterr()
+    line = refused(capsys, verb, *(QUICK if verb == "train" else ()), *more)
+    assert "cannot be written: name a folder or a copy that can" in line
+    assert main(["info", str(run)]) == 0
 
 
 def test_a_missing_test_file_is_found_before_a_run_is_made(capsys, here, monkeypatch):
