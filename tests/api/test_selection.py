@@ -12,7 +12,7 @@ from genlab.api.selection import train_the_best
 from genlab.contracts import GenlabError, UsageError
 from genlab.runs import RunDirectory
 from genlab.training import NonFinite, Validation
-from tests.training.running import curves
+from tests.stress.comparison import curves
 from tests.training.test_stages import only_run, train
 
 QUICK = ["stages.fit.max_epochs=3", "gallery=false", "evaluate=[val]", "optimizer=adam"]

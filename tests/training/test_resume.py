@@ -10,8 +10,8 @@ import torch
 
 from genlab.data import Threshold, digits
 from tests.data.sharded import written
+from tests.stress.comparison import curves
 from tests.training.killing import finish, kill_in_mid_epoch, start
-from tests.training.running import curves
 
 WORDS = [
     "model=made",

@@ -13,7 +13,8 @@ from genlab.contracts import UsageError
 from genlab.data import Threshold, digits
 from genlab.runs import RunDirectory
 from genlab.training import TrainerSettings, fit
-from tests.training.running import STAGES, assert_equal, assert_same, entered, only_run, train
+from tests.stress.comparison import same
+from tests.training.running import STAGES, assert_same, entered, only_run, train
 from tests.training.staged import Staged
 
 # The moments in their order, and the stages that the process which ends there has entered.
@@ -87,7 +88,7 @@ def test_state_of_each_process_goes_on_from_stage_to_stage(tmp_path):
         torch.load(tmp_path / "b" / "checkpoints" / stage / "last.ckpt", weights_only=True)
         for stage in ("chain", "decode")
     )
-    assert_equal(chains["rank_state"], decoded["rank_state"], "untouched by the stage after")
+    assert same(chains["rank_state"], decoded["rank_state"]), "untouched by the stage after"
     first, second = (state["chain"] for state in chains["rank_state"])
     assert not torch.equal(first, second)
 
