@@ -11,7 +11,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from genlab.errors import GenlabError
 from genlab.training.checkpoint_files import load_checkpoint
@@ -81,9 +81,9 @@ def _content(path: Path) -> Any:
         return {k: v for k, v in said.items() if k not in OWN} if isinstance(said, dict) else said
     if path.suffix == ".csv":
         return _rows(path)
-    if path.suffix == ".png":
+    if path.suffix in (".png", ".apng", ".gif"):
         with Image.open(path) as picture:  # its text names the run
-            return (picture.size, picture.mode, picture.tobytes())
+            return [(f.size, f.mode, f.tobytes()) for f in ImageSequence.Iterator(picture)]
     return path.read_bytes()
 
 
