@@ -26,8 +26,8 @@ def test_a_run_under_such_a_clock_is_the_same(tmp_path, monkeypatch):
         return loss(self, batch)
 
     monkeypatch.setattr(time, "time", lambda: start - 3600 * next(hours))
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(MADE, "loss", interrupted)
+    monkeypatch.setattr(MADE, "loss", interrupted)
+    with pytest.raises(KeyboardInterrupt):
         genlab.train(*WORDS, f"folder={tmp_path / 'cut'}")
     (path,) = (tmp_path / "cut").iterdir()
     run = RunDirectory(path)
