@@ -4,8 +4,27 @@ import os
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
+import pytest
 import torch
 
 import genlab  # noqa: F401  (sets OMP_WAIT_POLICY before torch is imported)
+from genlab import components
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def trust_of_a_module():
+    """What a module or a test allows configurations to name is not allowed to the next."""
+    yield from _restored()
+
+
+@pytest.fixture(autouse=True)
+def trust_of_a_test(trust_of_a_module):
+    yield from _restored()
+
+
+def _restored():
+    before = components.trusted_prefixes()
+    yield
+    components._trusted_prefixes[:] = before

@@ -278,7 +278,7 @@ def test_a_damaged_file_is_named(run):
 
 
 def test_other_processes_leave_it_to_the_first(run, monkeypatch):
-    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("GENLAB_RANK", "1")
     assert genlab.open(run).measure({"f": {"_target_": "genlab.metrics.Frechet"}}, n=40) == []
     assert not (run / "metrics").exists()
 
