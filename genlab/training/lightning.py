@@ -22,10 +22,14 @@ def environment(launcher: str) -> ClusterEnvironment:
     return TorchElasticEnvironment() if launcher == "torchrun" else LightningEnvironment()
 
 
-class NoSignals(_SignalConnector):
-    """Leaves signals to genlab.interrupts. Lightning's handlers talk to other processes in the middle of
-    whatever this one does."""
+def leave_signals_alone(trainer: Trainer) -> None:
+    """They are for genlab.interrupts. Lightning's handlers talk to other processes in the middle of
+    whatever this one does; and before each step its processes ask each other, waiting for the device."""
+    trainer._signal_connector = _NoSignals(trainer)
+    trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None
 
+
+class _NoSignals(_SignalConnector):
     def register_signal_handlers(self) -> None:
         """Registers none."""
 

@@ -17,7 +17,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from genlab import launch
 from genlab.contracts import UsageError
 from genlab.runs import fair_threads
-from genlab.training.lightning import NoProfiler, NoSignals, Threads, environment
+from genlab.training.lightning import NoProfiler, Threads, environment, leave_signals_alone
 from genlab.training.sharding import strategy
 
 # Lightning 2.6's own tree code asks torch an outdated question at every fit and predict.
@@ -130,7 +130,7 @@ class TrainerSettings:
                 inference_mode=False,
                 **options,
             )
-        made._signal_connector = NoSignals(made)
+        leave_signals_alone(made)
         if self.launcher == "genlab" and not re.search("fork|spawn|notebook", self.strategy):
             launch.start(self.processes)
         return made

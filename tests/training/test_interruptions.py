@@ -16,10 +16,11 @@ from tests.training.running import assert_same, only_run, run, train
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory) -> dict[str, Path]:
-    folders = {trainer: tmp_path_factory.mktemp(trainer) for trainer in ("cpu", "ddp_cpu")}
-    for trainer, folder in folders.items():
-        train(folder, f"trainer={trainer}")
-    return {trainer: only_run(folder) for trainer, folder in folders.items()}
+    words = {"cpu": "trainer=cpu", "ddp_cpu": "trainer=ddp_cpu", "shown": "gallery=true"}
+    folders = {name: tmp_path_factory.mktemp(name) for name in words}
+    for name, folder in folders.items():
+        train(folder, words[name])
+    return {name: only_run(folder) for name, folder in folders.items()}
 
 
 def record(folder: Path) -> dict:
@@ -61,7 +62,7 @@ def test_a_signal_at_any_moment(tmp_path, undisturbed, moment):
     assert done.returncode == 143, done.stderr
     assert record(tmp_path)["status"] == "interrupted"
     train(tmp_path, "gallery=true", "--resume=auto")
-    assert_same(only_run(tmp_path), undisturbed["cpu"])
+    assert_same(only_run(tmp_path), undisturbed["shown"])
 
 
 @pytest.mark.slow
