@@ -204,7 +204,7 @@ def test_posterior_is_that_of_the_top_machine_at_the_means():
 @pytest.mark.parametrize("hidden", [(), (0,), (5, -1)])
 def test_sizes_that_cannot_be_are_refused(hidden):
     with pytest.raises(
-        UsageError, match=r"model\.hidden=\[.*\] must be one or more sizes of at least 1"
+        UsageError, match=r"^hidden=\[.*\] must be one or more numbers of at least 1"
     ):
         DBN(spec(4), hidden)
 

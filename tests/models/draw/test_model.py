@@ -185,5 +185,5 @@ def test_windows_need_images():
 
 @pytest.mark.parametrize("name", ["glimpses", "hidden", "latent", "read", "write"])
 def test_counts_of_nothing_are_refused(name):
-    with pytest.raises(UsageError, match=f"model.{name}=0 must be at least 1"):
+    with pytest.raises(UsageError, match=f"^{name}=0 must be at least 1"):
         DRAW(BITS, **{name: 0})

@@ -194,9 +194,9 @@ def test_refuses_reals():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"encoder": ()}, r"model\.encoder=\[\]"),
-        ({"encoder": (8, 0)}, r"model\.encoder=\[8, 0\]"),
-        ({"dropout": (0.5,)}, r"model\.dropout=\[0.5\].*2 layers of model\.encoder"),
+        ({"encoder": ()}, r"^encoder=\[\]"),
+        ({"encoder": (8, 0)}, r"^encoder=\[8, 0\]"),
+        ({"dropout": (0.5,)}, r"^dropout=\[0.5\].*2 layers of encoder"),
         ({"dropout": (0.5, 1.0)}, r"model\.dropout"),
         ({"noise": 0}, r"model\.noise=0"),
     ],
