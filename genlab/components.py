@@ -13,6 +13,7 @@ from __future__ import annotations
 import enum
 import functools
 import inspect
+import re
 import sys
 import types
 import typing
@@ -79,13 +80,20 @@ def build(node: Mapping[str, Any], *args: Any, where: str = "") -> Any:
     target = resolve(node["_target_"], where)
     partial = bool(node.get("_partial_"))
     keywords = _checked(target, node, where, skip=len(args), complete=not partial)
+    make = functools.partial(_make, target, where)
+    keywords = {key: _value(value, f"{where}.{key}") for key, value in keywords.items()}
+    return functools.partial(make, *args, **keywords) if partial else make(*args, **keywords)
+
+
+def _make(target: Callable[..., Any], where: str, /, *args: Any, **keywords: Any) -> Any:
+    """What the target makes. It does not know where it stands: a refusal that begins with one of its
+    parameters, ``steps=0 …``, gets the dotted key in front.
+    """
     try:
-        keywords = {key: _value(value, f"{where}.{key}") for key, value in keywords.items()}
-        return (
-            functools.partial(target, *args, **keywords) if partial else target(*args, **keywords)
-        )
-    except UsageError as error:  # of a part of it, which does not know where it stands
-        if any(str(error).startswith(f"{key}.") for key in keywords):
+        return target(*args, **keywords)
+    except UsageError as error:
+        named = re.match(r"(\w+)[.=]", str(error))
+        if where and named and named[1] in list(_signature(target)[0])[len(args) :]:
             error.args = (f"{where}.{error}",)
         raise
 
@@ -97,7 +105,7 @@ def check(node: Any, where: str = "", *, given: int = 0) -> None:
     """
     if is_component(node):
         target = resolve(node["_target_"], where)
-        _checked(target, node, where, skip=given, complete=not node.get("_partial_"))
+        node = _checked(target, node, where, skip=given, complete=not node.get("_partial_"))
     if isinstance(node, Mapping):
         for key, value in node.items():
             check(value, f"{where}.{key}" if where else str(key))
@@ -206,8 +214,21 @@ def _checked(
     if missing and complete:
         raise UsageError(f"{where}.{missing[0]} must be given: type {where}.{missing[0]}=…")
     return {
-        key: coerce(value, hints.get(key, Any), f"{where}.{key}") for key, value in given.items()
+        key: coerce(_named(value, parameters[key]), hints.get(key, Any), f"{where}.{key}")
+        for key, value in given.items()
     }
+
+
+def _named(value: Any, parameter: inspect.Parameter) -> Any:
+    """Options without a ``_target_`` are those of the part that stands as the parameter's default: a class,
+    or a partial one with options of its own.
+    """
+    part, options = parameter.default, {}
+    if isinstance(part, functools.partial):
+        part, options = part.func, part.keywords
+    if not isinstance(value, Mapping) or is_component(value) or not inspect.isclass(part):
+        return value
+    return {"_target_": f"{part.__module__}.{part.__name__}", "_partial_": True, **options, **value}
 
 
 def _signature(target: Callable[..., Any]) -> tuple[dict[str, inspect.Parameter], dict[str, Any]]:
@@ -244,6 +265,11 @@ def coerce(value: Any, hint: Any, where: str) -> Any:
     try:
         return _coerce(value, hint)
     except (TypeError, ValueError):
+        if isinstance(value, Mapping) and _is_part(hint):
+            raise UsageError(
+                f"{where}: these are options of a part, and no part is named: give "
+                f"{where}._target_=… too"
+            ) from None
         raise UsageError(f"{where}={_show(value)}: expected {_name(hint)}") from None
 
 
@@ -273,7 +299,17 @@ def _coerce(value: Any, hint: Any) -> Any:
         return _require(isinstance(value, str), value)
     if inspect.isclass(hint) and issubclass(hint, enum.Enum | Path):
         return hint(value)
-    return _require(not isinstance(value, str | int | float | bool), value)
+    return _require(not isinstance(value, str | int | float | bool | Mapping | None), value)
+
+
+def _is_part(hint: Any) -> bool:
+    """Whether a component is expected, which only a ``_target_`` can give."""
+    if get_origin(hint) in (Union, types.UnionType):
+        return any(map(_is_part, get_args(hint)))
+    if get_origin(hint) is not None:
+        return get_origin(hint) is Callable
+    plain = (int, float, str, type(None), list, tuple, dict, enum.Enum, Path)
+    return hint is Callable or (inspect.isclass(hint) and not issubclass(hint, plain))
 
 
 def _require(holds: bool, value: Any) -> Any:
@@ -305,6 +341,8 @@ def _list(value: Any, args: Sequence[Any]) -> list[Any]:
 
 
 def _show(value: Any) -> str:
+    if value is None:
+        return "null"
     return value if isinstance(value, str) else repr(value)
 
 
@@ -329,4 +367,6 @@ def _name(hint: Any) -> str:
         return f"a list, each {_name(args[0])}" if args else "a list"
     if inspect.isclass(hint) and issubclass(hint, enum.Enum):
         return " or ".join(str(m.value) for m in hint)
+    if _is_part(hint):
+        return "keys and values with a _target_"
     return str(getattr(hint, "__name__", hint))

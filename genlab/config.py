@@ -32,6 +32,7 @@ from genlab.spelling import suggest
 INSIDE = {
     "schedule": "model.schedule",
     "denoiser": "model.denoiser",
+    "network": "model.network",
 }  # groups that are parts of a model
 REQUIRED = ("model", "data", "trainer", "likelihood")
 KEYS = (*GROUPS, "seed", "stages", "folder", "name", "evaluate", "samples", "gallery", "select")

@@ -24,6 +24,7 @@ GROUPS = (
     "model",
     "schedule",
     "denoiser",
+    "network",
     "sampler",
     "data",
     "trainer",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
@@ -68,6 +69,67 @@ def test_unknown_key_suggests_the_known_one():
 def test_missing_value_says_what_to_type():
     with pytest.raises(UsageError, match=r"data\.path=…"):
         build({"_target_": "genlab.data.sets.npz", "path": "???"}, where="data")
+
+
+class Wheel:
+    def __init__(self, spokes: int = 20) -> None:
+        if spokes < 2:
+            raise UsageError(f"spokes={spokes} must be at least 2")
+        self.spokes = spokes
+
+
+LIGHT = partial(Wheel, spokes=3)
+
+
+class Cart:
+    """Its wheel is given as a part, which is called to make it, its horse as an object."""
+
+    def __init__(
+        self,
+        wheel: Callable[..., Wheel] = Wheel,
+        spare: Callable[..., Wheel] = LIGHT,
+        horse: Wheel | None = None,
+    ) -> None:
+        self.wheel, self.spare, self.horse = wheel(), spare(), horse
+
+
+@pytest.fixture
+def cart(monkeypatch):
+    """cart(**keys): built of a configuration."""
+    monkeypatch.setattr(components, "_trusted_prefixes", [f"{__name__}."])
+
+    def built(**keys) -> Cart:
+        return build({"_target_": f"{__name__}.Cart", **keys}, where="cart")
+
+    return built
+
+
+def test_options_without_a_target_are_those_of_the_default_part(cart):
+    built = cart(wheel={"spokes": 8})
+    assert (built.wheel.spokes, built.spare.spokes) == (8, 3)
+    built = cart(spare={}, wheel={"_target_": f"{__name__}.Wheel", "_partial_": True})
+    assert (built.wheel.spokes, built.spare.spokes) == (20, 3)
+    assert cart(spare={"spokes": 5}).spare.spokes == 5
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ({"wheel": {"spoke": 8}}, r"cart\.wheel\.spoke: Wheel .* did you mean 'spokes'\?"),
+        ({"wheel": {"spokes": "many"}}, r"cart\.wheel\.spokes=many: expected a whole number"),
+        ({"wheel": {"spokes": 1}}, r"^cart\.wheel\.spokes=1 must be at least 2"),
+        (
+            {"horse": {"spokes": 8}},
+            r"cart\.horse: .* no part is named: give cart\.horse\._target_=…",
+        ),
+        ({"wheel": 3}, r"cart\.wheel=3: expected keys and values with a _target_"),
+        ({"wheel": None}, r"cart\.wheel=null: expected keys and values with a _target_"),
+        ({"horse": "bay"}, r"horse=bay: expected keys and values with a _target_ or null"),
+    ],
+)
+def test_what_is_no_part_is_refused_by_its_whole_key(cart, keys, says):
+    with pytest.raises(UsageError, match=says):
+        cart(**keys)
 
 
 @pytest.mark.parametrize(

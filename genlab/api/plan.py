@@ -72,6 +72,7 @@ class Plan:
         self.data: DataModule = build(config["data"], where="data")
         self.model = build_model(config["model"], self.data.spec, self.seed)
         self.stages = self._stages(config)
+        self.settings.require_precision(self.model)
         if self.settings.shards:
             require_shardable(self.stages)
         self._check_likelihood(config)

@@ -276,11 +276,16 @@ class Run:
         """
         if n < 1 or seed < 0:
             raise UsageError(f"--n {n} must be at least 1 and --seed {seed} at least 0")
-        if label is not None and not 0 <= label < self.spec.classes:
-            raise UsageError(f"--label {label}: {self.spec.name} has {self.spec.classes} classes")
+        require_label(self.spec, label)
         model = require_generative(self.model, "samples")
         other = None if sampler is None else build(sampler, where="sampler")
         return draw(model, n, seed=seed, label=label, sampler=other, guidance=guidance)
+
+
+def require_label(spec: DataSpec, label: int | None) -> None:
+    """Raise UsageError for a label that the data do not have."""
+    if label is not None and not 0 <= label < spec.classes:
+        raise UsageError(f"--label {label}: {spec.name} has {spec.classes} classes")
 
 
 def require_generative(model: Model, what: str) -> GenerativeModel:

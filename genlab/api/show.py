@@ -13,7 +13,7 @@ import torch
 from genlab import randomness
 from genlab.api.evidence import KINDS, kind_of, read_evidence
 from genlab.api.neighbours import neighbours
-from genlab.api.run import Run
+from genlab.api.run import Run, require_label
 from genlab.contracts import (
     Batch,
     Completes,
@@ -109,14 +109,18 @@ def complete(
     n: int,
     *,
     seed: int = 0,
+    label: int | None = None,
     resize: bool = False,
 ) -> Path:
-    """Write n completions of each datum in file, given what the words say of it; returns the picture.
+    """Write n completions of each datum in file, given what the words say of it and its label, if that
+    is known; returns the picture.
 
     words: as ``read_evidence`` reads them.
-    Raises UsageError where the model completes nothing of the kind, or a file does not fit the data.
+    Raises UsageError where the model completes nothing of the kind or takes no label, or a file does not
+    fit the data.
     """
     require_writable(folder)
+    require_label(run.spec, label)
     kind, _ = kind_of(words)
     model = run.model
     takes = model.completes if isinstance(model, Completes) else frozenset()
@@ -129,12 +133,13 @@ def complete(
     if n < 1:
         raise UsageError(f"--n {n} must be at least 1")
     evidence = read_evidence(file, words, run.spec, resize=resize)
+    known = None if label is None else torch.full((1,), label, device=model.device)
     drawn = []
     with progress("complete", len(evidence)) as advance, torch.no_grad():
         for i in range(len(evidence)):
             noise = randomness.generator("complete", seed, i, device=model.device)
             one = evidence.map(lambda each, i=i: each[i : i + 1].to(model.device))
-            drawn.append(model.complete(one, n, generator=noise).cpu())
+            drawn.append(model.complete(one, n, label=known, generator=noise).cpu())
             advance(i + 1, "completed")
     return write_completions(
         folder,
@@ -143,6 +148,7 @@ def complete(
         run.spec,
         seed=seed,
         words=words,
+        label=label,
         about=about_run(run.record, seed),
     )
 

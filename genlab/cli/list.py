@@ -12,6 +12,7 @@ KINDS = {
     "models": "model",
     "schedules": "schedule",
     "denoisers": "denoiser",
+    "networks": "network",
     "samplers": "sampler",
     "data": "data",
     "likelihoods": "likelihood",

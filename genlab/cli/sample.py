@@ -4,6 +4,7 @@
   genlab sample RUN --label 3 --guidance 2 -o drawn
   genlab sample RUN sampler=dpm sampler.steps=20
   genlab sample RUN --complete image.png --evidence observed:left
+  genlab sample RUN --complete image.png --evidence observed:left --label 3
 
 Completion draws data of which something is known. observed:left (right, top, bottom) or
 observed:mask.png, where a mask image is bright: FILE is a datum that is known there. noisy:0.3: FILE is
@@ -63,8 +64,8 @@ def run(args: argparse.Namespace) -> int:
     opened = open(paths[0])
     folder = args.out or opened.directory.samples
     if args.complete is not None:
-        if args.label is not None or sampler is not None or args.guidance != 1:
-            raise UsageError("--complete cannot be combined with --label, --guidance or sampler=…")
+        if sampler is not None or args.guidance != 1:
+            raise UsageError("--complete cannot be combined with --guidance or sampler=…")
         picture = show.complete(
             opened,
             folder,
@@ -72,6 +73,7 @@ def run(args: argparse.Namespace) -> int:
             args.evidence,
             args.n,
             seed=args.seed,
+            label=args.label,
             resize=args.resize,
         )
         written = [picture]

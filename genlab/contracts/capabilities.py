@@ -177,7 +177,8 @@ class TakesSampler(ABC):
         """(n, *spec.shape) inside spec.support. sampler: None is its own. guidance: how much of the label's
         influence is taken, 1 for what was learned.
 
-        Raises UsageError for a sampler that is not for it, and for guidance without a label.
+        Raises UsageError for a sampler that is not for it, and for guidance that is not finite or goes
+        with no label.
         """
 
 

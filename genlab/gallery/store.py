@@ -76,20 +76,30 @@ def write_completions(
     *,
     seed: int,
     words: str,
+    label: int | None = None,
     about: About | None = None,
 ) -> Path:
-    """Write completions draws: (n, B, *shape) of evidence, in words as "observed:left"; return their
-    picture.
+    """Write completions draws: (n, B, *shape) of evidence, in words as "observed:left", and of a label;
+    return their picture.
     """
     kind, _, value = words.partition(":")
     value = Path(value).stem if kind == "observed" else value
     name = f"completions-{sanitised(f'{kind}-{value}')}-seed-{seed}"
+    name += "" if label is None else f"-label-{label}"
     drawn = completion_grid(draws, evidence, spec, about)
     given = {k: v for k, v in vars(evidence).items() if isinstance(v, Tensor)}
     _write_arrays(folder / f"{name}.npz", x=draws, **{f"evidence {k}": v for k, v in given.items()})
     _write(folder / f"{name}.png", drawn.still)
-    command = f"genlab sample RUN --n {len(draws)} --seed {seed} --complete FILE --evidence {kind}:{value}"
-    entry = {"seed": seed, "evidence": f"{kind}:{value}", "n": len(draws), "command": command}
+    command = f"genlab sample RUN --n {len(draws)} --seed {seed} --complete FILE"
+    command += f" --evidence {kind}:{value}"
+    command += "" if label is None else f" --label {label}"
+    entry = {
+        "seed": seed,
+        "label": label,
+        "evidence": f"{kind}:{value}",
+        "n": len(draws),
+        "command": command,
+    }
     _write_entry(folder, name, "completions", drawn, entry)
     return folder / f"{name}.png"
 

@@ -42,6 +42,7 @@ from genlab.likelihood.needs import require
 from genlab.memory import must_fit
 from genlab.nn.precision import full_precision
 from genlab.progress import Advance, progress
+from genlab.ranges import at_least
 
 SEEDS = 2  # independent runs
 LEAST_ESS = 0.2  # of the chains of a run
@@ -80,9 +81,7 @@ class AnnealedImportance(Likelihood):
     ) -> None:
         require(self.name, model)
         super().__init__(model)
-        for key, value in {"chains": chains, "k": k}.items():
-            if value < 1:
-                raise UsageError(f"likelihood.{key}={value} must be at least 1")
+        at_least(1, chains=chains, k=k)
         self.chains, self.k, self.reverse = chains, k, reverse
         self.pieces = _pieces(temperatures)
         # (2, M) log Ẑ of each chain alone; (2,) the ends of an interval; reverse: whether it began exactly

@@ -19,6 +19,7 @@ from genlab.contracts import (
 )
 from genlab.likelihood.importance import average_weights
 from genlab.likelihood.needs import require
+from genlab.ranges import at_least
 
 CHUNK = 50  # draws at a time
 
@@ -34,8 +35,7 @@ class Enumerated(Likelihood):
     def __init__(self, model: GenerativeModel, k: int = 1) -> None:
         require(self.name, model)
         super().__init__(model)
-        if k < 1:
-            raise UsageError(f"likelihood.k={k} must be at least 1")
+        at_least(1, k=k)
         self.k = k
         self.log_z: Tensor
         self.register_buffer("log_z", None)

@@ -39,6 +39,7 @@ from genlab.contracts import (
 from genlab.likelihood.needs import require
 from genlab.nn.ode import ADAPTIVE, FIXED, Solver, Unsolved
 from genlab.nn.precision import full_precision
+from genlab.ranges import at_least
 
 STEPS = 50  # of a solver with fixed steps, unless the settings say otherwise
 
@@ -82,9 +83,7 @@ class ProbabilityFlow(Likelihood):
                 f"set likelihood.rtol and likelihood.atol of {solver}"
             )
         steps = STEPS if steps is None else steps
-        for key, value in (("steps", steps), ("samples", samples), ("probes", probes)):
-            if value < 1:
-                raise UsageError(f"likelihood.{key}={value} must be at least 1")
+        at_least(1, steps=steps, samples=samples, probes=probes)
         if not 0 < min(rtol, atol) <= max(rtol, atol) < math.inf:
             raise UsageError(f"likelihood.rtol={rtol} and likelihood.atol={atol} must be positive")
         self.solver, self.rtol, self.atol, self.steps = solver, rtol, atol, steps

@@ -20,10 +20,10 @@ from genlab.contracts import (
     Likelihood,
     LogLikelihood,
     Measure,
-    UsageError,
 )
 from genlab.likelihood.needs import require
 from genlab.memory import must_fit
+from genlab.ranges import at_least
 
 
 class ImportanceWeighted(Likelihood):
@@ -37,9 +37,7 @@ class ImportanceWeighted(Likelihood):
     def __init__(self, model: GenerativeModel, k: int = 1000, chunk: int = 50) -> None:
         require(self.name, model)
         super().__init__(model)
-        for key, value in {"k": k, "chunk": chunk}.items():
-            if value < 1:
-                raise UsageError(f"likelihood.{key}={value} must be at least 1")
+        at_least(1, k=k, chunk=chunk)
         self.k, self.chunk = k, chunk
 
     @property

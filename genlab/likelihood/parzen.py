@@ -30,8 +30,9 @@ from genlab.likelihood.bandwidth import checked_widths, choose_width, validation
 from genlab.likelihood.kernels import Gaussian
 from genlab.likelihood.kmeans import kmeans
 from genlab.likelihood.needs import require
-from genlab.likelihood.window import at_least_one, drawn, refuse_label
+from genlab.likelihood.window import drawn, refuse_label
 from genlab.memory import held
+from genlab.ranges import at_least
 
 WIDTHS = tuple(i / 100 for i in range(5, 41))  # papers: 0.10 … 0.29
 ITERATIONS = 10  # of k-means
@@ -63,9 +64,8 @@ class ParzenDensity(Likelihood):
         require(self.name, model)
         super().__init__(model)
         self.widths = checked_widths(widths, model.spec.support)
-        self.n, self.rows = at_least_one(n=n, rows=rows)
-        if centroids is not None:
-            at_least_one(centroids=centroids)
+        at_least(1, n=n, rows=rows, centroids=centroids)
+        self.n, self.rows = n, rows
         self.centroids = centroids
         self._made: tuple[Tensor, list[Gaussian]] | None = None
 

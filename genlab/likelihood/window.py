@@ -11,7 +11,6 @@ https://arxiv.org/abs/1511.01844
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -36,6 +35,7 @@ from genlab.likelihood.bandwidth import (
 from genlab.likelihood.kernels import Kernel, kernel_for
 from genlab.likelihood.needs import require
 from genlab.memory import rows_at_once
+from genlab.ranges import at_least
 from genlab.sampling import draw
 
 
@@ -62,7 +62,8 @@ class KernelWindow(Likelihood):
         super().__init__(model)
         support = model.spec.support
         self.widths = checked_widths(default_widths(support) if widths is None else widths, support)
-        self.n, self.rows = at_least_one(n=n, rows=rows)
+        at_least(1, n=n, rows=rows)
+        self.n, self.rows = n, rows
         self._made: tuple[Tensor, Kernel] | None = None
 
     @property
@@ -115,14 +116,6 @@ def drawn(model: GenerativeModel, n: int, generator: Generator) -> Tensor:
             "not finite: no window can be put around them"
         )
     return samples
-
-
-def at_least_one(**settings: int) -> Sequence[int]:
-    """The values of the settings. Raises UsageError for one below 1."""
-    for name, value in settings.items():
-        if value < 1:
-            raise UsageError(f"likelihood.{name}={value} must be at least 1")
-    return list(settings.values())
 
 
 def refuse_label(name: str, label: Tensor | None) -> None:

@@ -96,13 +96,6 @@ class SampleMetric(Metric, ABC):
         """The numbers, of samples: (M, d) and real: (N, d)."""
 
 
-def at_least(name: str, value: int, low: int) -> int:
-    """value; raises UsageError below ``low``."""
-    if value < low:
-        raise UsageError(f"{name}={value} must be at least {low}")
-    return value
-
-
 def evenly(x: Tensor, n: int) -> Tensor:
     """n rows of x spread evenly over it, all where there are no more: data may be sorted by class."""
     return x[spread(min(n, len(x)), len(x)).to(x.device)]

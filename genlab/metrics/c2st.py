@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from genlab.metrics.base import SampleMetric, Values, at_least
+from genlab.metrics.base import SampleMetric, Values
 from genlab.metrics.memorisation import normal_cdf
 from genlab.randomness import generator, scope
+from genlab.ranges import at_least
 
 BATCH = 100
 RATE = 1e-3
@@ -43,8 +44,8 @@ class C2ST(SampleMetric):
         features: nn.Module | None = None,
     ) -> None:
         super().__init__(seed, features)
-        self.hidden = at_least("metric.c2st.hidden", hidden, 1)
-        self.epochs = at_least("metric.c2st.epochs", epochs, 1)
+        at_least(1, hidden=hidden, epochs=epochs)
+        self.hidden, self.epochs = hidden, epochs
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -16,8 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genlab.metrics.base import SampleMetric, Values, at_least
+from genlab.metrics.base import SampleMetric, Values
 from genlab.metrics.distances import radii, squared_distances
+from genlab.ranges import at_least
 
 
 class DensityCoverage(SampleMetric):
@@ -28,7 +29,8 @@ class DensityCoverage(SampleMetric):
 
     def __init__(self, seed: int = 0, k: int = 5, features: torch.nn.Module | None = None) -> None:
         super().__init__(seed, features)
-        self.k = at_least("metric.density_coverage.k", k, 1)
+        at_least(1, k=k)
+        self.k = k
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -18,10 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from genlab.memory import rows_at_once
-from genlab.metrics.base import SampleMetric, Values, at_least, evenly
+from genlab.metrics.base import SampleMetric, Values, evenly
 from genlab.metrics.distances import squared_distances
 from genlab.nn.precision import full_precision
 from genlab.randomness import generator
+from genlab.ranges import at_least
 
 BANDWIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)  # in median distances
 MEDIAN = BANDWIDTHS.index(1.0)
@@ -46,8 +47,9 @@ class MMD(SampleMetric):
         features: nn.Module | None = None,
     ) -> None:
         super().__init__(seed, features)
-        self.permutations = at_least("metric.mmd.permutations", permutations, 19)
-        self.rows = at_least("metric.mmd.rows", rows, 2)
+        at_least(19, permutations=permutations)
+        at_least(2, rows=rows)
+        self.permutations, self.rows = permutations, rows
 
     @property
     def settings(self) -> dict[str, Any]:

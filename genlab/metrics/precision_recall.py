@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genlab.metrics.base import SampleMetric, Values, at_least
+from genlab.metrics.base import SampleMetric, Values
 from genlab.metrics.distances import radii, squared_distances
+from genlab.ranges import at_least
 
 
 class PrecisionRecall(SampleMetric):
@@ -26,7 +27,8 @@ class PrecisionRecall(SampleMetric):
 
     def __init__(self, seed: int = 0, k: int = 3, features: torch.nn.Module | None = None) -> None:
         super().__init__(seed, features)
-        self.k = at_least("metric.precision_recall.k", k, 1)
+        at_least(1, k=k)
+        self.k = k
 
     @property
     def settings(self) -> dict[str, Any]:

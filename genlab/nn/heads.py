@@ -15,7 +15,8 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from genlab.contracts import DataSpec, Support, UnsupportedData, UsageError
+from genlab.contracts import DataSpec, Support, UnsupportedData
+from genlab.ranges import at_least
 
 LOG_SCALE = 7.0  # mixtures have no component narrower than e^-7 or wider than e^7
 BISECTIONS = 40  # leave 1e-12 of the width of a mixture
@@ -114,8 +115,7 @@ class Mixture(Head):
     unit: float  # s of a component of variance one
 
     def __init__(self, components: int) -> None:
-        if components < 1:
-            raise UsageError(f"components={components} of an output mixture must be at least 1")
+        at_least(1, components=components)
         self.components, self.params = components, 3 * components
 
     @abstractmethod

@@ -21,7 +21,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 def nonlinearity(name: str) -> nn.Module:
     """The nonlinearity of this name; UsageError lists the names."""
     if name not in ACTIVATIONS:
-        raise UsageError(f"no activation {name!r}; choose one of {', '.join(sorted(ACTIVATIONS))}")
+        raise UsageError(f"activation={name}: expected {', '.join(sorted(ACTIVATIONS))}")
     return ACTIVATIONS[name]()
 
 

@@ -131,7 +131,7 @@ class EnergyDistance(Kernel):
 
 def _positive(name: str, values: tuple[float, ...]) -> tuple[float, ...]:
     if not values or not all(0 < value < math.inf for value in values):
-        raise UsageError(f"kernel.{name}={list(values)} must be one or more numbers above 0")
+        raise UsageError(f"{name}={list(values)} must be one or more numbers above 0")
     return tuple(values)
 
 

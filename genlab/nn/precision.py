@@ -1,4 +1,4 @@
-"""Matrix products and convolutions in whole float32, whatever the trainer's precision.
+"""What is for float32 alone, and matrix products and convolutions in it whatever the trainer's precision.
 
 TF32 and bfloat16 err by 0.05 and 0.2 on squared distances around 100, which a narrow kernel multiplies
 by twenty: they are off here. On a GPU convolutions use TF32 unless they are told not to.
@@ -6,11 +6,22 @@ by twenty: they are off here. On a GPU convolutions use TF32 unless they are tol
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor
+
+
+class NeedsFloat32(ABC):
+    """A part of a model that, as it was built, may not be for half precision."""
+
+    @abstractmethod
+    def refuse_half(self, device: str) -> None:
+        """Raise UsageError, beginning with the name of its option, where it is not on such a device
+        ("cpu", "cuda").
+        """
 
 
 @contextmanager

@@ -20,14 +20,17 @@ from torch.nn import functional as F
 from genlab.contracts import UnsupportedData, UsageError
 from genlab.nn.embedding import FourierFeatures, LabelEmbedding
 from genlab.nn.initialisation import Scheme, initialise, zeroed
+from genlab.nn.precision import NeedsFloat32
+from genlab.ranges import at_least, below_one, one_or_more
 
 
-class UNet(nn.Module):
+class UNet(nn.Module, NeedsFloat32):
     """x: (B, C, H, W), u: (B,) and, of data with classes, label: (B,) to (B, C, H, W, outputs).
 
     shape: (C, H, W); H and W must survive the halvings, else UsageError says which sizes do.
     channels: of each resolution; one halving between two entries.
-    blocks: residual blocks per resolution. attention: heights of feature maps that get self-attention.
+    blocks: residual blocks per resolution. attention: heights of feature maps that get self-attention;
+    UsageError says which heights there are.
     space_to_depth: treat 2x2 patches as channels, which makes the network about 4 times cheaper.
     init: how the first weights are drawn (``nn.initialisation``); None: as torch does, uniformly
     with variance 1 / (3 fan_in).
@@ -49,9 +52,13 @@ class UNet(nn.Module):
         channels_last: bool = False,
     ) -> None:
         super().__init__()
+        one_or_more(1, channels=channels)
+        at_least(1, blocks=blocks)
+        below_one(dropout=dropout)
         self.channels_last = channels_last
         self.patch = 2 if space_to_depth else 1
         height = _check_sizes(shape, self.patch * 2 ** (len(channels) - 1)) // self.patch
+        _check_attention(attention, [height // 2**level for level in range(len(channels))])
         self.outputs, inner = outputs, shape[0] * self.patch**2
         width = 4 * channels[0]
         self.embed = nn.Sequential(
@@ -94,7 +101,8 @@ class UNet(nn.Module):
         e = self.embed(u)
         if self.of_label is not None:
             e = e + self.of_label.of(label, len(x))
-        self._require_precision(x)
+        if torch.is_autocast_enabled(x.device.type):
+            self.refuse_half(x.device.type)
         h = self.enter(F.pixel_unshuffle(x, self.patch))
         skips = [h]
         for layer in self.down:
@@ -106,10 +114,10 @@ class UNet(nn.Module):
         h = F.pixel_shuffle(self.leave(h), self.patch)
         return h.unflatten(1, (x.shape[1], self.outputs)).movedim(2, -1)
 
-    def _require_precision(self, x: Tensor) -> None:
-        if self.channels_last and x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+    def refuse_half(self, device: str) -> None:
+        if self.channels_last and device == "cpu":
             raise UsageError(
-                "denoiser.network.channels_last=true is slower in half precision on a CPU: "
+                "channels_last=true is slower in half precision on a CPU: "
                 "leave it out, or use trainer.precision=32-true"
             )
 
@@ -136,11 +144,11 @@ class Block(nn.Module):
 
 
 class Attention(nn.Module):
-    """h + self-attention among the pixels of h: (B, C, H, W), one head per 32 channels."""
+    """h + self-attention among the pixels of h: (B, C, H, W), a head for about 32 channels."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.heads = max(1, channels // 32)
+        self.heads = next(n for n in range(max(1, channels // 32), 0, -1) if channels % n == 0)
         self.norm, self.qkv = norm(channels), nn.Linear(channels, 3 * channels)
         self.out = zeroed(nn.Linear(channels, channels))
 
@@ -172,6 +180,14 @@ class Upsample(nn.Module):
 def norm(channels: int) -> nn.GroupNorm:
     """Group normalisation with up to 8 groups, as many as divide the channels."""
     return nn.GroupNorm(math.gcd(8, channels), channels)
+
+
+def _check_attention(attention: tuple[int, ...], heights: list[int]) -> None:
+    if not set(attention) <= set(heights):
+        raise UsageError(
+            f"attention={list(attention)}: the feature maps of this U-Net have heights "
+            f"{', '.join(map(str, heights))}: choose among these"
+        )
 
 
 def _check_sizes(shape: tuple[int, ...], multiple: int) -> int:

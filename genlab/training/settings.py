@@ -13,9 +13,11 @@ from typing import Any, Literal
 import torch
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.utilities import rank_zero_only
+from torch import nn
 
 from genlab import launch
 from genlab.contracts import UsageError
+from genlab.nn.precision import NeedsFloat32
 from genlab.runs import fair_threads
 from genlab.training.lightning import NoProfiler, Threads, environment, leave_signals_alone
 from genlab.training.sharding import strategy
@@ -80,6 +82,25 @@ class TrainerSettings:
     def shards(self) -> bool:
         """Whether each process keeps only a part of the weights while it trains."""
         return self.strategy == "fsdp"
+
+    @property
+    def autocast_on(self) -> str | None:
+        """The type of device on which layers compute in half precision; None where they do not."""
+        if not self.precision.endswith("-mixed"):
+            return None
+        if self.accelerator != "auto":
+            return "cuda" if self.accelerator == "gpu" else self.accelerator
+        found = torch.accelerator.current_accelerator(check_available=True)
+        return "cpu" if found is None else found.type
+
+    def require_precision(self, model: nn.Module) -> None:
+        """Raise UsageError for a part of the model that is not for this precision."""
+        for name, part in model.named_modules():
+            if self.autocast_on is not None and isinstance(part, NeedsFloat32):
+                try:
+                    part.refuse_half(self.autocast_on)
+                except UsageError as error:
+                    raise UsageError(f"model.{name}.{error}") from None
 
     def unsharded(self) -> TrainerSettings:
         """For what needs the weights alone, without gradients and an optimizer's averages."""

@@ -124,7 +124,7 @@ def test_running_sums_do_not_depend_on_the_chunk(chunk):
 
 @pytest.mark.parametrize("key", ["k", "chunk"])
 def test_settings_below_one_are_refused(key):
-    with pytest.raises(UsageError, match=f"likelihood.{key}=0 must be at least 1"):
+    with pytest.raises(UsageError, match=f"^{key}=0 must be at least 1"):
         ImportanceWeighted(LinearGaussian(), **{key: 0})
 
 

@@ -116,9 +116,9 @@ def test_refused_where_there_are_no_greys(spec):
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"n": 0}, "likelihood.n=0"),
-        ({"rows": 0}, "likelihood.rows=0"),
-        ({"centroids": 0}, "likelihood.centroids=0"),
+        ({"n": 0}, "n=0 must be"),
+        ({"rows": 0}, "rows=0 must be"),
+        ({"centroids": 0}, "centroids=0 must be"),
         ({"widths": (0.3, 0.2, 0.1)}, "increasing numbers above 0"),
         ({"widths": (0.1, 0.2, math.inf)}, "increasing numbers above 0"),
     ],

@@ -117,8 +117,8 @@ def test_validation_datum_that_is_not_finite_is_named():
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"n": 0}, r"likelihood\.n=0 must be at least 1"),
-        ({"rows": -3}, r"likelihood\.rows=-3 must be at least 1"),
+        ({"n": 0}, r"^n=0 must be at least 1"),
+        ({"rows": -3}, r"^rows=-3 must be at least 1"),
         ({"widths": (0.1, 0.2)}, "three or more increasing numbers in"),
         ({"widths": (0.1, 0.3, 0.2)}, "three or more increasing"),
         ({"widths": (0.1, 0.3, 0.7)}, r"in \(0, 0\.5\]"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -91,6 +93,64 @@ def test_labels_and_guidance_and_other_samplers(trained, tmp_path):
     assert (seen == np.rint(255 * np.moveaxis(x[0], 0, 2))).all()
 
 
+@pytest.mark.parametrize("w", ["nan", "inf"])
+def test_guidance_that_is_no_number_is_one_line(trained, tmp_path, capsys, w):
+    words = ["--label", "1", "--guidance", w, "-o", str(tmp_path / "out")]
+    assert main(["sample", str(trained("diffusion").path), *words]) == 2
+    assert capsys.readouterr().err.splitlines() == [f"genlab: guidance={w} must be a finite number"]
+    assert not (tmp_path / "out").exists()
+
+
+def half_known(run: genlab.Run, folder: Path, *more: str) -> int:
+    """The exit code of completing the right half of a picture; it is written into ``folder``."""
+    image = np.random.default_rng(0).integers(100, 150, (SIDE, SIDE, 3), dtype=np.uint8)
+    folder.mkdir()
+    Image.fromarray(image).save(folder / "x.png")
+    words = ["--complete", str(folder / "x.png"), "--evidence", "observed:left", "--n", "2"]
+    return main(["sample", str(run.path), *words, *more, "-o", str(folder)])
+
+
+def test_completions_may_be_told_the_label(trained, tmp_path, monkeypatch):
+    run = genlab.open(trained("diffusion").path)
+    with scope("weights"), torch.no_grad():  # few steps have taught little of labels
+        for weight in run.model.denoiser.network.parameters():
+            weight += torch.randn_like(weight) / 2
+    monkeypatch.setattr(genlab.api, "open", lambda path: run)
+    drawn = {}
+    for label in ("", "0", "1"):
+        folder = tmp_path / f"label{label}"
+        words = ["--label", label] if label else []
+        assert half_known(run, folder, *words) == 0
+        end = f"-label-{label}" if label else ""
+        name = f"completions-observed-left-seed-0{end}"
+        with np.load(folder / f"{name}.npz", allow_pickle=False) as arrays:
+            drawn[label] = torch.from_numpy(arrays["x"])
+        entry = json.loads((folder / f"{name}.json").read_text())
+        assert entry["label"] == (int(label) if label else None)
+        assert entry["command"].endswith(f"--label {label}" if label else "observed:left")
+    assert torch.equal(drawn["0"][..., :4], drawn["1"][..., :4]), "what is known"
+    assert not torch.equal(drawn["0"], drawn["1"])
+    assert not torch.equal(drawn[""], drawn["1"])
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "says"),
+    [
+        ("diffusion", "3", "--label 3: colours has 3 classes"),
+        ("diffusion, v", "1", "this model was trained without labels"),
+    ],
+)
+def test_labels_that_a_completion_cannot_be_told_are_one_line(
+    trained, tmp_path, capsys, name, label, says
+):
+    run = trained(name)
+    capsys.readouterr()
+    assert half_known(run, tmp_path / "x", "--label", label) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert says in line
+    assert [file.name for file in (tmp_path / "x").iterdir()] == ["x.png"]
+
+
 @pytest.mark.parametrize("evidence", ["observed:left", "noisy:0.2", "pooled:4"])
 @pytest.mark.parametrize("name", ["diffusion", "diffusion, v"])
 def test_colours_are_completed(trained, tmp_path, name, evidence):
@@ -160,3 +220,30 @@ def test_photographs_are_painted_on_three_canvases():
     contents = [figure.content for figure in found]
     assert all(isinstance(content, Images) for content in contents)
     assert {content.pixels.shape[2] for content in contents if isinstance(content, Images)} == {3}
+
+
+@needs_photographs
+def test_photographs_are_learned_from_the_independent_model_on():
+    """Few steps with pieces of them, from the bound of independent entries."""
+    data = cifar10_subset()
+    x = data.dataset("train")[torch.arange(32)].x[..., 8:16, 8:16]
+    spec = replace(data.spec, shape=(3, 8, 8))
+    network = partial(UNet, channels=(8, 16))
+    with scope("weights"):
+        model = Diffusion(
+            spec, denoiser=partial(Denoiser, network=network), steps=50, bound_steps=10
+        )
+    model.denoiser.begin(Batch(x))
+
+    def bits() -> float:
+        nats = model.log_likelihood(x, generator=generator("photographs")).nats.mean().item()
+        return -nats / spec.size / np.log(2)
+
+    before = bits()
+    optimizer = torch.optim.Adam(model.parameters(), lr=4e-3)
+    with scope("training"):
+        for _ in range(25):
+            optimizer.zero_grad()
+            model.loss(Batch(x)).backward()
+            optimizer.step()
+    assert bits() < before - 0.3

@@ -41,7 +41,7 @@ def test_a_batch_of_one_is_normalised_by_the_running_statistics():
 
 
 def test_an_unknown_activation_is_answered_with_the_known_ones():
-    with pytest.raises(UsageError, match=r"'rleu'.*relu.*tanh"):
+    with pytest.raises(UsageError, match=r"activation=rleu.*relu.*tanh"):
         MLP(3, (5,), 2, activation="rleu")
 
 

@@ -288,7 +288,7 @@ def test_refuses_what_has_no_unbiased_statistic():
 
 @pytest.mark.parametrize("values", [(), (0.0,), (1.0, -2.0), (math.inf,), (math.nan,)])
 def test_refuses_widths_that_are_not_positive(values):
-    with pytest.raises(UsageError, match=r"kernel\.variances"):
+    with pytest.raises(UsageError, match=r"^variances="):
         GaussianKernel(values)
-    with pytest.raises(UsageError, match=r"kernel\.alphas"):
+    with pytest.raises(UsageError, match=r"^alphas="):
         RationalQuadratic(values)

@@ -102,6 +102,8 @@ def test_channels_last_changes_the_layout_and_no_number():
 
 def test_channels_last_is_refused_in_half_precision_on_a_cpu():
     net = UNet((1, 8, 8), channels=(8,), channels_last=True)
+    net.refuse_half("cuda")
+    UNet((1, 8, 8), channels=(8,)).refuse_half("cpu")
     with (
         torch.autocast("cpu", torch.bfloat16),
         pytest.raises(UsageError, match=r"trainer\.precision=32-true"),
@@ -114,6 +116,30 @@ def test_first_weights_are_those_of_the_scheme():
     weight = net.middle.first[-1].weight.flatten(1)
     torch.testing.assert_close(weight @ weight.T, torch.eye(8))
     assert (net(torch.randn(2, 1, 8, 8), torch.zeros(2)) == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"channels": ()}, r"^channels=\[\] must be one or more"),
+        ({"channels": (8, 0)}, r"^channels=\[8, 0\] must be one or more numbers of at least 1"),
+        ({"blocks": 0}, "^blocks=0 must be at least 1"),
+        ({"dropout": 2.0}, r"^dropout=2.0 must be in \[0, 1\)"),
+        ({"attention": (5,)}, r"^attention=\[5\].* have heights 8, 4: choose"),
+        ({"attention": (4, 2)}, r"^attention=\[4, 2\].* have heights 8, 4: choose"),
+        ({"attention": (8,), "space_to_depth": True}, r"^attention=\[8\].* have heights 4, 2"),
+    ],
+)
+def test_values_out_of_range_are_refused(options, says):
+    with pytest.raises(UsageError, match=says):
+        UNet((1, 8, 8), **options)
+
+
+@pytest.mark.parametrize(("channels", "heads"), [(8, 1), (48, 1), (64, 2), (100, 2), (97, 1)])
+def test_heads_share_the_channels_evenly(channels, heads):
+    attention = Attention(channels)
+    assert attention.heads == heads
+    assert attention(torch.randn(1, channels, 2, 2)).shape == (1, channels, 2, 2)
 
 
 def test_sizes_that_cannot_be_halved_are_refused_with_sizes_that_work():

@@ -29,7 +29,6 @@ from genlab.contracts import (
     Stage,
     Support,
     UnsupportedData,
-    UsageError,
 )
 from genlab.models.boltzmann.contrastive import Contrastive
 from genlab.models.boltzmann.energy import RestrictedBoltzmann
@@ -47,6 +46,7 @@ from genlab.models.boltzmann.feedforward import (
 )
 from genlab.models.boltzmann.pictures import filters
 from genlab.models.boltzmann.stack import Stack
+from genlab.ranges import at_least, below_one
 
 
 class StackClassifier(Model, Classifies, HasFigures):
@@ -78,10 +78,8 @@ class StackClassifier(Model, Classifies, HasFigures):
                 f"StackClassifier needs data with labels; {spec.name} ({spec.variant}) has none"
             )
         require_sane(hidden, start, sweeps)
-        if depth is not None and depth < 1:
-            raise UsageError(f"model.depth={depth} must be at least 1")
-        if not 0 <= dropout < 1:
-            raise UsageError(f"model.dropout={dropout} must be in [0, 1)")
+        at_least(1, depth=depth)
+        below_one(dropout=dropout)
         widths = list(itertools.islice(itertools.cycle(hidden), depth or len(hidden)))
         sizes = [spec.size, *widths]
         self.sweeps = sweeps

@@ -22,6 +22,7 @@ from genlab.contracts import UsageError
 from genlab.models.boltzmann.chains import SAMPLERS, FromData
 from genlab.models.boltzmann.energy import RestrictedBoltzmann, contrast
 from genlab.nn.precision import full_precision
+from genlab.ranges import at_least
 
 
 class Contrastive:
@@ -118,20 +119,14 @@ def _require_sane(
     sparsity_cost: float,
 ) -> None:
     if sampler not in SAMPLERS:
-        raise UsageError(f"learning.sampler={sampler}: expected {', '.join(SAMPLERS)}")
-    for name, count in {"steps": steps, "chains": chains}.items():
-        if count is not None and count < 1:
-            raise UsageError(f"learning.{name}={count} must be at least 1")
+        raise UsageError(f"sampler={sampler}: expected {', '.join(SAMPLERS)}")
+    at_least(1, steps=steps, chains=chains)
     if chains is not None and issubclass(SAMPLERS[sampler], FromData):
-        raise UsageError(
-            f"learning.chains: {sampler} starts at the data, one chain each; leave it out"
-        )
+        raise UsageError(f"chains: {sampler} starts at the data, one chain each; leave it out")
     if not 0 < drift <= 1:
-        raise UsageError(f"learning.drift={drift} must be in (0, 1]")
-    for name, cost in {"weight_decay": weight_decay, "sparsity_cost": sparsity_cost}.items():
-        if cost < 0:
-            raise UsageError(f"learning.{name}={cost} must be at least 0")
+        raise UsageError(f"drift={drift} must be in (0, 1]")
+    at_least(0, weight_decay=weight_decay, sparsity_cost=sparsity_cost)
     if sparsity is not None and not 0 < sparsity < 1:
-        raise UsageError(f"learning.sparsity={sparsity} must be in (0, 1)")
+        raise UsageError(f"sparsity={sparsity} must be in (0, 1)")
     if sparsity is not None and not machine.hidden_units.binary:
         raise UsageError("learning.sparsity is for Bernoulli hidden units")

@@ -52,6 +52,7 @@ from genlab.models.boltzmann.rbm import RBM
 from genlab.models.boltzmann.tie import can_tie, tie
 from genlab.models.boltzmann.updown import UpDown
 from genlab.nn.precision import full_precision
+from genlab.ranges import one_or_more
 
 FROM_DATA = partial(Contrastive, sampler="cd")
 EACH_LABEL = 8  # samples in a row of a figure
@@ -340,13 +341,7 @@ def _about_fields(number: int) -> str:
 
 
 def _require_sane(hidden: tuple[int, ...], up_down: bool, gibbs: tuple[int, ...]) -> None:
-    if not hidden or min(hidden) < 1:
-        raise UsageError(
-            f"model.hidden={list(hidden)} must be one or more sizes of at least 1, from the data "
-            "upwards: [500, 500]"
-        )
-    if not gibbs or min(gibbs) < 1:
-        raise UsageError(f"model.gibbs={list(gibbs)} must be one or more numbers of at least 1")
+    one_or_more(1, hidden=hidden, gibbs=gibbs)
     if up_down and len(hidden) == 1:
         raise UsageError(
             f"model.up_down=true needs two layers or more, and model.hidden={list(hidden)} has one"

@@ -34,6 +34,7 @@ from genlab.models.boltzmann.stack import Stack
 from genlab.models.boltzmann.units import Bernoulli, Units
 from genlab.nn.initialisation import initialise
 from genlab.nn.mlp import MLP
+from genlab.ranges import at_least, one_or_more
 
 Start = Literal["pretrained", "random", "modern"]
 STARTS = ("pretrained", "random", "modern")
@@ -43,14 +44,10 @@ RATE = 3e-3  # of machines with Bernoulli hidden units, by Adam
 
 def require_sane(hidden: Sequence[int], start: str, sweeps: int) -> None:
     """Raises UsageError for no layers, a layer without units, an unknown start or no sweeps."""
-    if not hidden or min(hidden) < 1:
-        raise UsageError(
-            f"model.hidden={list(hidden)}: expected one width or more, each at least 1"
-        )
+    one_or_more(1, hidden=hidden)
     if start not in STARTS:
-        raise UsageError(f"model.start={start}: expected {', '.join(STARTS)}")
-    if sweeps < 1:
-        raise UsageError(f"model.sweeps={sweeps} must be at least 1")
+        raise UsageError(f"start={start}: expected {', '.join(STARTS)}")
+    at_least(1, sweeps=sweeps)
 
 
 def network(sizes: Sequence[int], start: Start, dropout: float = 0.0) -> MLP:

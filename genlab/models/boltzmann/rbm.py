@@ -43,6 +43,7 @@ from genlab.models.boltzmann.pictures import (
 )
 from genlab.models.boltzmann.units import Bernoulli, Gaussian, Rectified, Units
 from genlab.nn.precision import full_precision
+from genlab.ranges import at_least
 
 HIDDEN: dict[str, type[Units]] = {
     "bernoulli": Bernoulli,
@@ -74,9 +75,7 @@ class RBM(GenerativeModel, HasEnergy, HasEncoder, Classifies, Completes, HasFigu
         transitions: int = 1000,
     ) -> None:
         super().__init__(spec)
-        for name, count in {"hidden": hidden, "transitions": transitions}.items():
-            if count < 1:
-                raise UsageError(f"model.{name}={count} must be at least 1")
+        at_least(1, hidden=hidden, transitions=transitions)
         if units not in HIDDEN:
             raise UsageError(f"model.units={units}: expected {', '.join(HIDDEN)}")
         self.inputs = inputs_for(spec)

@@ -24,6 +24,7 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from genlab.contracts import UsageError
+from genlab.ranges import at_least
 
 
 class BitKernel(ABC):
@@ -32,8 +33,7 @@ class BitKernel(ABC):
     """
 
     def __init__(self, steps: int = 1000) -> None:
-        if steps < 1:
-            raise UsageError(f"model.kernel.steps={steps} must be at least 1")
+        at_least(1, steps=steps)
         self.steps = steps
 
     def left(self, t: Tensor, like: Tensor) -> Tensor:
@@ -76,7 +76,7 @@ class Binomial(BitKernel):
     def __init__(self, steps: int = 1000, towards: str = "marginal") -> None:
         super().__init__(steps)
         if towards not in ("marginal", "half"):
-            raise UsageError(f"model.kernel.towards={towards}: expected marginal or half")
+            raise UsageError(f"towards={towards}: expected marginal or half")
         self.towards = towards
 
     def noised(self, x: Tensor, t: Tensor, p: Tensor, generator: Generator | None) -> Tensor:

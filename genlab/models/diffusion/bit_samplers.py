@@ -15,6 +15,7 @@ from torch import Generator, Tensor
 
 from genlab.contracts import DataSpec, UsageError
 from genlab.models.diffusion.bit_kernels import Absorbing, BitKernel
+from genlab.ranges import at_least
 
 Logits = Callable[
     [Tensor, Tensor], Tensor
@@ -25,8 +26,7 @@ class BitSampler(ABC):
     """``steps`` steps from s_T to s_0."""
 
     def __init__(self, steps: int) -> None:
-        if steps < 1:
-            raise UsageError(f"sampler.steps={steps} must be at least 1")
+        at_least(1, steps=steps)
         self.steps = steps
 
     def check(self, kernel: BitKernel, spec: DataSpec) -> None:

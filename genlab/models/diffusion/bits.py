@@ -45,13 +45,14 @@ from genlab.models.diffusion.networks import Dense
 from genlab.models.diffusion.particles import Population
 from genlab.models.diffusion.times import even, step_of, strata
 from genlab.nn.heads import Bernoulli
+from genlab.ranges import at_least
 
 FRAMES = 12
 
 
 class BitDiffusion(GenerativeModel, HasLikelihood, Completes, TakesSampler, HasFigures):
-    """kernel: how bits are forgotten; None is ``Binomial``. network: called with (shape, outputs); None
-    is ``Dense``. bound_steps: how many of the T steps ``log_likelihood`` visits per datum, one in each
+    """kernel: how bits are forgotten; None is ``Binomial``. network: called with (shape, outputs).
+    bound_steps: how many of the T steps ``log_likelihood`` visits per datum, one in each
     of as many strata; 0 visits all. val_steps: the same for ``validate``. particles: that walk the
     chain for each completion, one of which is drawn.
     """
@@ -64,19 +65,16 @@ class BitDiffusion(GenerativeModel, HasLikelihood, Completes, TakesSampler, HasF
         self,
         spec: DataSpec,
         kernel: BitKernel | None = None,
-        network: Network | None = None,
+        network: Network = Dense,
         bound_steps: int = 50,
         val_steps: int = 10,
         particles: int = 16,
     ) -> None:
         super().__init__(spec)
-        if particles < 1:
-            raise UsageError(f"model.particles={particles} must be at least 1")
-        for name, count in {"bound_steps": bound_steps, "val_steps": val_steps}.items():
-            if count < 0:
-                raise UsageError(f"model.{name}={count} must be 0, for all, or more")
+        at_least(1, particles=particles)
+        at_least(0, bound_steps=bound_steps, val_steps=val_steps)
         self.kernel = kernel or Binomial()
-        self.network = (network or Dense)(spec.shape, 1)
+        self.network = network(spec.shape, 1)
         self.bound_steps, self.val_steps, self.particles = bound_steps, val_steps, particles
         self.marginal: Tensor
         self.register_buffer("marginal", torch.full(spec.shape, 0.5, dtype=torch.float64))

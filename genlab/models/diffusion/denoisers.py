@@ -18,6 +18,7 @@ from genlab.models.diffusion.preconditioning import Preconditioning
 from genlab.models.diffusion.predictions import X0, Epsilon, Levels, Prediction, V
 from genlab.models.diffusion.reverse import Moments
 from genlab.models.diffusion.variances import VARIANCES
+from genlab.ranges import at_least
 
 Network = Callable[
     ..., nn.Module
@@ -31,7 +32,7 @@ class Denoiser(nn.Module):
     predict: one of ``PREDICTIONS``; None is "levels" on BINARY and LEVELS data and "v" on REAL.
     variance: one of ``VARIANCES``; None is "predicted" with "levels", else "normal" on REAL data and
     "zero" on others. network: called with (shape, outputs), and with ``classes`` where the model is
-    told labels; None is ``Dense``. rank: coefficients per entry of "levels".
+    told labels. rank: coefficients per entry of "levels".
 
     Raises UsageError for what is none of these, and for "predicted" without "levels".
     """
@@ -41,11 +42,12 @@ class Denoiser(nn.Module):
         spec: DataSpec,
         predict: str | None = None,
         variance: str | None = None,
-        network: Network | None = None,
+        network: Network = Dense,
         rank: int = 16,
         classes: int = 0,
     ) -> None:
         super().__init__()
+        at_least(1, rank=rank)
         real = spec.levels is None
         self.predict = predict or ("v" if real else "levels")
         levels = self.predict == "levels"
@@ -62,7 +64,7 @@ class Denoiser(nn.Module):
         self.variance_of = VARIANCES[self.variance]()
         told: dict[str, Any] = {"classes": classes} if classes else {}
         outputs = self.prior.outputs + self.variance_of.outputs
-        self.network = (network or Dense)(spec.shape, outputs, **told)
+        self.network = network(spec.shape, outputs, **told)
 
     def begin(self, batch: Batch) -> None:
         """Learn from the training data what is known without a network."""

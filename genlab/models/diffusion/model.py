@@ -57,10 +57,11 @@ from genlab.models.diffusion.times import even
 from genlab.models.diffusion.variances import Analytic
 from genlab.models.diffusion.weightings import weighting_for
 from genlab.nn.unet import Block
+from genlab.ranges import at_least
 
 
 class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, TakesSampler, HasFigures):
-    """schedule: called with levels=…; None is ``LogLinear``. denoiser: called with the spec.
+    """schedule: called with levels=…. denoiser: called with the spec.
 
     steps: T. continuous: train and score the bound of infinitely many steps; ``steps`` is then only how
     many the chain takes that samples and completions walk. weighting: what is trained, "bound" or an error
@@ -80,8 +81,8 @@ class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, TakesSam
     def __init__(
         self,
         spec: DataSpec,
-        schedule: Callable[..., Schedule] | None = None,
-        denoiser: Callable[..., Denoiser] | None = None,
+        schedule: Callable[..., Schedule] = LogLinear,
+        denoiser: Callable[..., Denoiser] = Denoiser,
         steps: int = 250,
         continuous: bool = False,
         weighting: str = "bound",
@@ -95,16 +96,12 @@ class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, TakesSam
         if labels and not spec.classes:
             raise UnsupportedData(f"model.labels=true needs data with labels; {spec.name} has none")
         if not 0 <= label_dropout <= 1:
-            raise UsageError(f"model.label_dropout={label_dropout} must be in [0, 1]")
-        if steps < 1:
-            raise UsageError(f"model.steps={steps} must be at least 1")
-        if particles < 1:
-            raise UsageError(f"model.particles={particles} must be at least 1")
-        if min(bound_steps, val_steps) < 0:
-            raise UsageError("bound_steps and val_steps must not be negative; 0 takes all steps")
-        self.schedule = (schedule or LogLinear)(levels=spec.levels)
+            raise UsageError(f"label_dropout={label_dropout} must be in [0, 1]")
+        at_least(1, steps=steps, particles=particles)
+        at_least(0, bound_steps=bound_steps, val_steps=val_steps)
+        self.schedule = schedule(levels=spec.levels)
         told: dict[str, Any] = {"classes": spec.classes} if labels else {}
-        self.denoiser = (denoiser or Denoiser)(spec, **told)
+        self.denoiser = denoiser(spec, **told)
         self.labels, self.label_dropout = labels, label_dropout
         self.decoder = decoder_for(spec)
         self.chain = Ancestral(steps)
@@ -247,6 +244,8 @@ class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, TakesSam
         guidance: float = 1.0,
         generator: Generator,
     ) -> Tensor:
+        if not math.isfinite(guidance):
+            raise UsageError(f"guidance={guidance:g} must be a finite number")
         if guidance != 1 and label is None:
             raise UsageError(f"guidance={guidance:g} goes with a label: name one")
         if sampler is not None and not isinstance(sampler, Sampler):

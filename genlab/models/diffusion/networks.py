@@ -15,10 +15,10 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-from genlab.contracts import UsageError
 from genlab.nn.embedding import FourierFeatures, LabelEmbedding
 from genlab.nn.initialisation import Scheme, initialise, zeroed
 from genlab.nn.mlp import MLP, nonlinearity
+from genlab.ranges import at_least, below_one, one_or_more
 
 
 class Flat(nn.Module, ABC):
@@ -80,6 +80,8 @@ class Dense(Flat):
         init: Scheme = "he",
         fourier: tuple[int, ...] = (),
     ) -> None:
+        one_or_more(1, hidden=hidden)
+        below_one(dropout=dropout)
         super().__init__(shape, outputs, hidden[0], classes, fourier)
         self.bend = nn.Sequential(nonlinearity(activation), nn.Dropout(dropout))
         size = math.prod(self.shape)
@@ -109,7 +111,8 @@ class ResNet(Flat):
         init: Scheme = "he",
         fourier: tuple[int, ...] = (),
     ) -> None:
-        _require(width=width, blocks=blocks)
+        at_least(1, width=width, blocks=blocks)
+        below_one(dropout=dropout)
         super().__init__(shape, outputs, width, classes, fourier)
         self.blocks = nn.Sequential(
             *(ResidualBlock(width, activation, dropout) for _ in range(blocks))
@@ -170,7 +173,8 @@ class DenseNet(Flat):
         init: Scheme = "he",
         fourier: tuple[int, ...] = (),
     ) -> None:
-        _require(width=width, blocks=blocks, growth=growth)
+        at_least(1, width=width, blocks=blocks, growth=growth)
+        below_one(dropout=dropout)
         super().__init__(shape, outputs, width, classes, fourier)
 
         def layer(before: int, after: int) -> nn.Sequential:
@@ -190,9 +194,3 @@ class DenseNet(Flat):
         for layer in self.layers:
             h = torch.cat([h, layer(h)], 1)
         return self.leave(h)
-
-
-def _require(**sizes: int) -> None:
-    for name, size in sizes.items():
-        if size < 1:
-            raise UsageError(f"denoiser.network.{name}={size} must be at least 1")

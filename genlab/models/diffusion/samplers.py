@@ -20,6 +20,7 @@ from genlab.models.diffusion import reverse
 from genlab.models.diffusion.reverse import Moments
 from genlab.models.diffusion.schedules import Schedule, alpha, sigma
 from genlab.randomness import randn_like
+from genlab.ranges import at_least
 
 Denoise = Callable[[Tensor, Tensor], Moments]  # z: (B, *shape), log-SNR: () to what x may be
 
@@ -28,8 +29,7 @@ class Sampler(ABC):
     """``steps`` steps from noise to z_0."""
 
     def __init__(self, steps: int) -> None:
-        if steps < 1:
-            raise UsageError(f"sampler.steps={steps} must be at least 1")
+        at_least(1, steps=steps)
         self.steps = steps
 
     def times(self, device: torch.device) -> Tensor:

@@ -32,6 +32,7 @@ from genlab.models.draw.gaussian import Gaussian
 from genlab.models.draw.glimpses import Read, ReadAll, ReadWindow, Write, WriteAll, WriteWindow
 from genlab.nn.heads import Bernoulli, LogisticMixture
 from genlab.randomness import randn_like
+from genlab.ranges import at_least
 
 Noise = Callable[[Tensor], Tensor]  # standard noise of the shape of a mean
 
@@ -78,24 +79,19 @@ class DRAW(GenerativeModel, HasLikelihood, HasImportanceWeights, HasEncoder, Has
         free_bits: float = 0.0,
     ) -> None:
         super().__init__(spec)
-        counts = {
-            "glimpses": glimpses,
-            "hidden": hidden,
-            "latent": latent,
-            "read": read,
-            "write": write,
-        }
-        for name, count in counts.items():
-            if count is not None and count < 1:
-                raise UsageError(f"model.{name}={count} must be at least 1")
-        if warm_up < 0 or free_bits < 0:
-            raise UsageError(
-                f"model.warm_up={warm_up} and free_bits={free_bits} must be at least 0"
-            )
+        at_least(1, glimpses=glimpses, hidden=hidden, latent=latent, read=read, write=write)
+        at_least(0, warm_up=warm_up, free_bits=free_bits)
+        at_least(1, components=components)
         if (read or write) and not spec.is_image:
             raise UnsupportedData(
                 f"a window looks at images; {spec.name} is none: leave read and write out"
             )
+        for name, n in {"read": read, "write": write}.items():
+            if n is not None and n > max(spec.shape[1:]):
+                raise UsageError(
+                    f"{name}={n} is a window of more filters than {spec.name} has pixels, "
+                    f"{spec.shape[1]}x{spec.shape[2]}: leave it out to {name} the whole picture"
+                )
         self.glimpses, self.hidden, self.latent = glimpses, hidden, latent
         self.warm_up, self.free_bits = warm_up, free_bits
         self.head = (

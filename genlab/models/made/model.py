@@ -32,6 +32,7 @@ from genlab.contracts import (
 from genlab.models.made.network import MaskedNetwork
 from genlab.models.made.sampling import IncrementalSampler
 from genlab.nn.heads import Head, head_for
+from genlab.ranges import at_least, below_one
 
 ACTIVATIONS = {"relu": F.relu, "softplus": F.softplus, "tanh": torch.tanh}
 
@@ -64,12 +65,8 @@ class MADE(GenerativeModel, HasLikelihood, Completes, HasFigures):
         head: Callable[[DataSpec], Head] | None = None,
     ) -> None:
         super().__init__(spec)
-        if masks < 1 or particles < 1 or min(hidden, default=1) < 1:
-            raise UsageError(
-                "model.masks, model.particles and every model.hidden must be at least 1"
-            )
-        if not 0 <= dropout < 1:
-            raise UsageError(f"model.dropout={dropout} must be in [0, 1)")
+        at_least(1, hidden=hidden, masks=masks, particles=particles)
+        below_one(dropout=dropout)
         if masks > 1 and order == "natural":
             raise UsageError(f"model.masks={masks} orderings need model.order=random")
         self.head = (head or head_for)(spec)

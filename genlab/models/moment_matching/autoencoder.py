@@ -24,6 +24,7 @@ from genlab.models.moment_matching import pictures
 from genlab.models.moment_matching.model import MomentMatching
 from genlab.models.moment_matching.weights import PriorWeights
 from genlab.nn.mmd import GaussianKernel, Kernel
+from genlab.ranges import one_or_more
 
 VARIANCES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)  # of codes in [0, 1]
 STEPS = 3000  # of each of the auto-encoder's stages, as in the paper
@@ -75,12 +76,11 @@ class _CodeSpace(MomentMatching, HasEncoder):
         unbiased: bool,
         root: bool,
     ) -> None:
-        if not encoder or min(encoder) < 1:
-            raise UsageError(f"model.encoder={list(encoder)} must be one or more widths above 0")
+        one_or_more(1, encoder=encoder)
         if len(dropout) != len(encoder) or not all(0 <= p < 1 for p in dropout):
             raise UsageError(
-                f"model.dropout={list(dropout)} must be a number in [0, 1) for each of the "
-                f"{len(encoder)} layers of model.encoder={list(encoder)}"
+                f"dropout={list(dropout)} must be a number in [0, 1) for each of the "
+                f"{len(encoder)} layers of encoder={list(encoder)}"
             )
         kernel = kernel or GaussianKernel(VARIANCES)
         super().__init__(spec, noise, hidden, kernel, unbiased, root, code=encoder[-1])

@@ -25,6 +25,7 @@ from genlab.models.moment_matching.weights import PriorWeights
 from genlab.nn.initialisation import initialise
 from genlab.nn.mlp import MLP
 from genlab.nn.mmd import MMD, GaussianKernel, Kernel, mmd2_of_each
+from genlab.ranges import at_least
 
 WIDTHS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)  # on MNIST nearly the paper's 2, 5, 10, 20, 40, 80
 
@@ -50,10 +51,7 @@ class MomentMatching(GenerativeModel, HasFigures):
     ) -> None:
         """code: numbers in a code."""
         super().__init__(spec)
-        if noise < 1 or min(hidden, default=1) < 1:
-            raise UsageError(
-                f"model.noise={noise} and every one of model.hidden={list(hidden)} must be at least 1"
-            )
+        at_least(1, noise=noise, hidden=hidden)
         self.noise = noise
         self.output = output_for(spec)
         self.generator = MLP(noise, hidden, code)

@@ -390,16 +390,16 @@ def test_chains_are_not_touched_by_those_who_hold_their_states():
 # ------------------------------------------------------------------------------------------- bad input
 
 BAD = [
-    ({"sampler": "foo"}, "learning.sampler=foo: expected cd, reconstruction, pcd, fpcd, tempering"),
-    ({"steps": 0}, "learning.steps=0 must be at least 1"),
-    ({"chains": 0}, "learning.chains=0 must be at least 1"),
+    ({"sampler": "foo"}, "sampler=foo: expected cd, reconstruction, pcd, fpcd, tempering"),
+    ({"steps": 0}, "steps=0 must be at least 1"),
+    ({"chains": 0}, "chains=0 must be at least 1"),
     ({"sampler": "cd", "chains": 5}, "cd starts at the data"),
-    ({"drift": 0.0}, r"learning.drift=0.0 must be in \(0, 1\]"),
-    ({"drift": 1.5}, r"learning.drift=1.5 must be in \(0, 1\]"),
-    ({"weight_decay": -1.0}, r"learning.weight_decay=-1.0 must be at least 0"),
-    ({"sparsity": 0.0}, r"learning.sparsity=0.0 must be in \(0, 1\)"),
-    ({"sparsity": 1.0}, r"learning.sparsity=1.0 must be in \(0, 1\)"),
-    ({"sparsity": 0.1, "sparsity_cost": -0.1}, r"learning.sparsity_cost=-0.1 must be at least 0"),
+    ({"drift": 0.0}, r"drift=0.0 must be in \(0, 1\]"),
+    ({"drift": 1.5}, r"drift=1.5 must be in \(0, 1\]"),
+    ({"weight_decay": -1.0}, r"weight_decay=-1.0 must be at least 0"),
+    ({"sparsity": 0.0}, r"sparsity=0.0 must be in \(0, 1\)"),
+    ({"sparsity": 1.0}, r"sparsity=1.0 must be in \(0, 1\)"),
+    ({"sparsity": 0.1, "sparsity_cost": -0.1}, r"sparsity_cost=-0.1 must be at least 0"),
 ]
 
 

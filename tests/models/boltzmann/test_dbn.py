@@ -204,7 +204,7 @@ def test_posterior_is_that_of_the_top_machine_at_the_means():
 @pytest.mark.parametrize("hidden", [(), (0,), (5, -1)])
 def test_sizes_that_cannot_be_are_refused(hidden):
     with pytest.raises(
-        UsageError, match=r"model\.hidden=\[.*\] must be one or more sizes of at least 1"
+        UsageError, match=r"^hidden=\[.*\] must be one or more numbers of at least 1"
     ):
         DBN(spec(4), hidden)
 
@@ -217,7 +217,7 @@ def test_other_bad_settings_are_one_line():
         DBN(unlabelled, (3, 3), labels=True)
     with pytest.raises(UsageError, match=r"model\.up_down=true needs two layers or more"):
         DBN(spec(4), (3,), up_down=True)
-    with pytest.raises(UsageError, match=r"model\.gibbs=\[3, 0\]"):
+    with pytest.raises(UsageError, match=r"^gibbs=\[3, 0\]"):
         DBN(spec(4), (3, 3), gibbs=(3, 0))
     with pytest.raises(UsageError, match="no label units"):
         DBN(spec(4), (3, 3)).sample(2, label=torch.zeros(2, dtype=torch.long), generator=noise())

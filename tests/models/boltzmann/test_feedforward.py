@@ -396,13 +396,13 @@ def test_machines_learn_in_float32_under_autocast(build):
 @pytest.mark.parametrize(
     ("build", "options", "message"),
     [
-        (StackClassifier, {"hidden": ()}, r"model\.hidden=\[\]: expected one width or more"),
-        (DeepAutoencoder, {"hidden": (5, 0)}, r"model\.hidden=\[5, 0\].*at least 1"),
-        (StackClassifier, {"depth": 0}, r"model\.depth=0 must be at least 1"),
-        (StackClassifier, {"start": "he"}, r"model\.start=he: expected pretrained, random, modern"),
-        (DeepAutoencoder, {"start": "relu"}, r"model\.start=relu: expected pretrained"),
-        (DeepAutoencoder, {"sweeps": 0}, r"model\.sweeps=0 must be at least 1"),
-        (StackClassifier, {"dropout": 1.0}, r"model\.dropout=1\.0 must be in \[0, 1\)"),
+        (StackClassifier, {"hidden": ()}, r"^hidden=\[\] must be one or more numbers"),
+        (DeepAutoencoder, {"hidden": (5, 0)}, r"^hidden=\[5, 0\].*at least 1"),
+        (StackClassifier, {"depth": 0}, r"^depth=0 must be at least 1"),
+        (StackClassifier, {"start": "he"}, r"^start=he: expected pretrained, random, modern"),
+        (DeepAutoencoder, {"start": "relu"}, r"^start=relu: expected pretrained"),
+        (DeepAutoencoder, {"sweeps": 0}, r"^sweeps=0 must be at least 1"),
+        (StackClassifier, {"dropout": 1.0}, r"^dropout=1\.0 must be in \[0, 1\)"),
     ],
 )
 def test_options_out_of_range_are_refused_in_one_line(build, options, message):

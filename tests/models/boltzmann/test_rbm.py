@@ -199,8 +199,8 @@ def test_unbounded_hidden_units_need_bits(units, spec):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"hidden": 0}, "model.hidden=0 must be at least 1"),
-        ({"transitions": 0}, "model.transitions=0 must be at least 1"),
+        ({"hidden": 0}, "hidden=0 must be at least 1"),
+        ({"transitions": 0}, "transitions=0 must be at least 1"),
         ({"units": "softplus"}, "model.units=softplus: expected bernoulli, gaussian, rectified"),
     ],
 )

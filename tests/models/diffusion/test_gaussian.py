@@ -11,7 +11,17 @@ import pytest
 import torch
 
 from genlab.contracts import DataSpec, Guarantee, Measure, Support
-from genlab.models.diffusion import DDIM, Ancestral, Cosine, Diffusion, Linear, LogLinear, Schedule
+from genlab.models.diffusion import (
+    DDIM,
+    Ancestral,
+    Cosine,
+    Diffusion,
+    Linear,
+    LogLinear,
+    Schedule,
+    noising,
+)
+from genlab.models.diffusion.bound import sum_terms
 from genlab.models.diffusion.reverse import Moments
 from genlab.randomness import generator
 
@@ -165,6 +175,30 @@ def test_the_gap_of_the_normal_variance_is_that_of_independent_measurements(sche
     for steps, bits in rows.items():
         found = gap(diffusion(0.0, v, steps, schedule, ends=(20.0, end)), v)
         assert found == pytest.approx(bits, rel=0.015, abs=5e-5)
+
+
+def own_bound(model: Diffusion, v: float, monkeypatch) -> float:
+    """What the model's own code makes of the bound per entry, over x ~ N(0, v) and all noise.
+
+    Where x̂ is linear, each term is a quadratic form in x and in the noise that it draws, of which the mean
+    over x = ±s and noise = ±1 is that over the Gaussians.
+    """
+    x = v**0.5 * torch.tensor([[1.0, 1.0], [-1.0, -1.0]], dtype=torch.float64)
+    signs = torch.tensor([[1.0, -1.0], [1.0, -1.0]], dtype=torch.float64)
+    monkeypatch.setattr(noising, "randn_like", lambda like, generator: signs)
+    return sum_terms(model.bound(x, generator=generator("unused"))).mean().item() / 2
+
+
+@pytest.mark.parametrize(("schedule", "v", "end", "rows"), MEASURED)
+def test_the_model_itself_has_the_gap_of_independent_measurements(
+    schedule, v, end, rows, monkeypatch
+):
+    for steps, bits in rows.items():
+        model = diffusion(0.0, v, steps, schedule, ends=(20.0, end))
+        nats = own_bound(model, v, monkeypatch)
+        assert nats == pytest.approx(expected_bound(model, 0.0, v), abs=1e-9)
+        entropy = math.log(2 * math.pi * math.e * v) / 2
+        assert (nats - entropy) / math.log(2) == pytest.approx(bits, rel=0.015, abs=5e-5)
 
 
 class Published(Schedule):

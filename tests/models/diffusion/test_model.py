@@ -326,6 +326,14 @@ def test_labels_that_are_not_there_are_refused():
         told(steps=5).sample_by(None, 1, guidance=2.0, generator=generator("x"))
 
 
+@pytest.mark.parametrize("w", [math.nan, math.inf, -math.inf])
+def test_guidance_that_is_no_number_is_refused(w):
+    with pytest.raises(UsageError, match=f"guidance={w:g} must be a finite number"):
+        told(steps=5).sample_by(
+            None, 1, label=torch.tensor([0]), guidance=w, generator=generator("x")
+        )
+
+
 @pytest.mark.parametrize("network", [Dense, partial(UNet, channels=(8, 8))])
 def test_networks_learn_what_labels_mean(network):
     model = Diffusion(LABELLED, denoiser=partial(Denoiser, network=network), labels=True, steps=5)

@@ -143,7 +143,7 @@ def test_more_particles_come_closer():
 
 
 def test_no_particles_are_refused():
-    with pytest.raises(UsageError, match=r"model.particles=0 must be at least 1"):
+    with pytest.raises(UsageError, match=r"^particles=0 must be at least 1"):
         model(0)
 
 

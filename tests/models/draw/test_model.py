@@ -183,7 +183,14 @@ def test_windows_need_images():
         DRAW(FLAT, read=2)
 
 
+@pytest.mark.parametrize("name", ["read", "write"])
+def test_windows_of_more_filters_than_pixels_are_refused(name):
+    DRAW(GREYS, **{name: 6})
+    with pytest.raises(UsageError, match=f"^{name}=7 is a window of more filters than .* 4x6"):
+        DRAW(GREYS, **{name: 7})
+
+
 @pytest.mark.parametrize("name", ["glimpses", "hidden", "latent", "read", "write"])
 def test_counts_of_nothing_are_refused(name):
-    with pytest.raises(UsageError, match=f"model.{name}=0 must be at least 1"):
+    with pytest.raises(UsageError, match=f"^{name}=0 must be at least 1"):
         DRAW(BITS, **{name: 0})

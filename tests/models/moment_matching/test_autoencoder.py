@@ -194,11 +194,11 @@ def test_refuses_reals():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"encoder": ()}, r"model\.encoder=\[\]"),
-        ({"encoder": (8, 0)}, r"model\.encoder=\[8, 0\]"),
-        ({"dropout": (0.5,)}, r"model\.dropout=\[0.5\].*2 layers of model\.encoder"),
-        ({"dropout": (0.5, 1.0)}, r"model\.dropout"),
-        ({"noise": 0}, r"model\.noise=0"),
+        ({"encoder": ()}, r"^encoder=\[\]"),
+        ({"encoder": (8, 0)}, r"^encoder=\[8, 0\]"),
+        ({"dropout": (0.5,)}, r"^dropout=\[0.5\].*2 layers of encoder"),
+        ({"dropout": (0.5, 1.0)}, "^dropout="),
+        ({"noise": 0}, "^noise=0 must be at least 1"),
     ],
 )
 def test_refuses_options_that_do_not_fit(options, words):
