@@ -59,7 +59,8 @@ def _make(folder: Path, own: Sequence[str]) -> None:
     made = train(*words, f"folder={folder / 'undisturbed'}")
     if made.generative:
         np.save(folder / f"rank-{rank()}.npy", made.sample(DRAWN, seed=0).cpu().numpy())
-    _stop_and_resume([*words, f"folder={folder / 'resumed'}"], trained)
+    if trained:
+        _stop_and_resume([*words, "evaluate=[]", f"folder={folder / 'resumed'}"], trained)
     seconds = time.perf_counter() - start
     left = {"weights": Witness.seen, "trained": trained, "seconds": seconds}
     write_json(folder / f"rank-{rank()}.json", left)

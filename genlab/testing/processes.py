@@ -144,11 +144,11 @@ def two_processes_draw_as_one(folder: Path) -> None:
 
 def two_processes_go_on_where_they_were(folder: Path) -> None:
     """Weights, averages, optimizers and the state of every rank, in every stage."""
-    run, other = (_only(folder / name) for name in ("undisturbed", "resumed"))
-    sessions = len(json.loads((other / "run.json").read_text())["sessions"])
     stages = _finished(folder)[0]["trained"]
     if not stages:
         raise Skip("none of its stages has steps")
+    run, other = (_only(folder / name) for name in ("undisturbed", "resumed"))
+    sessions = len(json.loads((other / "run.json").read_text())["sessions"])
     expect(
         sessions == len(stages) + 1,
         f"{sessions - 1} of {len(stages)} stages were stopped after step {STOP}",

@@ -17,7 +17,6 @@ FAMILIES = {
     "binomial": ["model=diffusion_binomial", *BITS_OF],
     "absorbing": ["model=diffusion_absorbing", *BITS_OF],
     "gmmn": ["model=gmmn", "model.hidden=[16]", *WINDOW, *LEVELS],
-    "gmmn of bits": ["model=gmmn", "model.hidden=[16]", "likelihood=iwae", "likelihood.k=5", *BITS],
     "gmmn_ae": ["model=gmmn_ae", "model.hidden=[16]", "model.encoder=[16,8]", *WINDOW, *LEVELS],
     "draw": [
         "model=draw",
