@@ -12,7 +12,13 @@ AIS = ["likelihood=ais", "likelihood.temperatures=20", "likelihood.chains=12"]
 BITS_OF = ["model.network.hidden=[16]", "model.kernel.steps=5", "model.bound_steps=2", *BITS]
 WINDOW = ["likelihood=window", "likelihood.n=500"]
 FAMILIES = {
-    "made": ["model=made", "model.hidden=[16]", "stages.fit.ema=0.9", *LEVELS],
+    "made": [
+        "model=made",
+        "model.hidden=[16]",
+        "stages.fit.ema=0.9",
+        "trainer.accumulate_grad_batches=2",
+        *LEVELS,
+    ],
     "diffusion": ["model=diffusion", "model.steps=5", "model.bound_steps=2", *LEVELS],
     "binomial": ["model=diffusion_binomial", *BITS_OF],
     "absorbing": ["model=diffusion_absorbing", *BITS_OF],
