@@ -161,6 +161,7 @@ class TrainerSettings:
                 enable_checkpointing=False,
                 profiler=NoProfiler(),
                 num_sanity_val_steps=0,
+                log_every_n_steps=1,  # which only decides whether Lightning warns of few steps
                 use_distributed_sampler=False,
                 inference_mode=False,
                 **options,
