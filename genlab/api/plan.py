@@ -69,6 +69,8 @@ class Plan:
         ):
             _check_node(key, config.get(key))
         self.settings: TrainerSettings = build(config["trainer"], where="trainer")
+        node = config.get("logger")
+        self.logger = None if node is None else build(node, where="logger")
         self.data: DataModule = build(config["data"], where="data")
         self.model = build_model(config["model"], self.data.spec, self.seed)
         self.stages = self._stages(config)

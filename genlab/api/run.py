@@ -228,7 +228,15 @@ class Run:
         ]
 
     def _settings(self, given: TrainerSettings | None) -> TrainerSettings:
-        return given or build(self.config["trainer"], where="trainer")
+        """Those given, or the run's own as far as they can be had here: torchrun and SLURM started it then,
+        and not necessarily what looks at it now."""
+        if given is not None:
+            return given
+        node = dict(self.config["trainer"])
+        if node.get("launcher", "genlab") != "genlab":
+            for key in ("launcher", "strategy", "devices", "num_nodes"):
+                node.pop(key, None)
+        return build(node, where="trainer").possible()
 
     def _model_in(self, settings: TrainerSettings) -> Model:
         """The model, or a copy where Lightning casts the weights themselves, and they stay so."""

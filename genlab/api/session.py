@@ -179,7 +179,7 @@ class Session:
             self._settings(plan),
             seed=plan.seed,
             callbacks=self._callbacks(),
-            logger=self._logger(),
+            logger=False if plan.logger is None else plan.logger(str(run.path)),
             record=self.run,
         )
 
@@ -191,7 +191,3 @@ class Session:
     def _callbacks(self) -> list[Any]:
         nodes = self.plan.composed.resolved.get("callbacks") or {}
         return [build(node, where=f"callbacks.{key}") for key, node in nodes.items()]
-
-    def _logger(self) -> Any:
-        node = self.plan.composed.resolved.get("logger")
-        return False if node is None else build(node, where="logger")(str(self.run.path))

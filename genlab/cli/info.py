@@ -13,6 +13,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from genlab.runs import RunDirectory
 
+# Of all processes together, of one, of one.
+SPEED = {
+    "speed/data": "{:,.0f} data a second",
+    "speed/utilisation": "{:.1%} of what the device can do",
+    "memory/peak": "{:,.0f} bytes of memory at most",
+}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run_path", metavar="RUN", type=Path)
@@ -43,6 +50,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"  training     {stage(record['progress'])}")
     if "training_seconds" in record:
         print(f"  trained for  {record['training_seconds']:.0f} s")
+    _print_speed(directory)
     _print_selection(record)
     for result in [*scores, *answers]:
         print(f"  {describe_any(result)}")
@@ -59,6 +67,24 @@ def _status(directory: RunDirectory, record: Mapping[str, Any]) -> str:
     if directory.condition(record) == "dead":
         return f"stopped without a word; its last sign of life is of {record.get('heartbeat')}"
     return status
+
+
+def _print_speed(directory: RunDirectory) -> None:
+    """Of each stage, in its last epoch."""
+    from genlab.gallery.curves import read_curves
+
+    try:
+        curves = read_curves(directory.curves)
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        print(f"  speed        unreadable: {error}")
+        return
+    for stage, series in curves.items():
+        last = {name: points[-1][1] for name, points in series.items()}
+        said = [words.format(last[name]) for name, words in SPEED.items() if name in last]
+        if said:
+            print(f"  speed        {stage}: {', '.join(said)}")
 
 
 def _print_selection(record: Mapping[str, Any]) -> None:

@@ -194,7 +194,8 @@ class Trainable(LightningModule, ABC):
         for key in dict.fromkeys(key for part in parts for key in part):
             seen = [part[key] for part in parts if key in part]
             mean = sum(total for total, _ in seen) / sum(count for _, count in seen)
-            self.log(f"val/{key}", mean, sync_dist=True)  # equal on every rank already
+            # equal on every rank already; Curves tells loggers
+            self.log(f"val/{key}", mean, sync_dist=True, logger=False)
 
     def configure_optimizers(self) -> Any:
         stage = self.stage

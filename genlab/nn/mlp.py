@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from genlab.contracts import UsageError
+from genlab.nn.together import mean_of_processes, processes
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "elu": nn.ELU,
@@ -26,14 +28,36 @@ def nonlinearity(name: str) -> nn.Module:
 
 
 class BatchNorm(nn.BatchNorm1d):
-    """Batch normalisation that takes a batch of one, which has no variance, by the running statistics."""
+    """Batch normalisation of (B, D), over the batches of all processes together.
+
+    A batch of one, which has no variance, is taken by the running statistics.
+    """
 
     def forward(self, input: Tensor) -> Tensor:
-        if self.training and len(input) == 1:
+        world, _ = processes()
+        if self.training and len(input) * world == 1:
             return nn.functional.batch_norm(
                 input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
             )
-        return super().forward(input)
+        if not self.training or world == 1:
+            return super().forward(input)
+        x = input.to(torch.promote_types(input.dtype, torch.float32))
+        mean = mean_of_processes(x.mean(0))
+        variance = mean_of_processes((x - mean).square().mean(0))
+        self._follow(mean, variance, len(x) * world)
+        normalised = (x - mean) * (variance + self.eps).rsqrt()
+        return (self.weight * normalised + self.bias).to(input.dtype)
+
+    @torch.no_grad()
+    def _follow(self, mean: Tensor, variance: Tensor, n: int) -> None:
+        """Move the running statistics towards those of n data."""
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        assert self.momentum is not None
+        self.num_batches_tracked += 1
+        self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
+        self.running_var.lerp_(variance.to(self.running_var.dtype) * n / (n - 1), self.momentum)
 
 
 class MLP(nn.Sequential):

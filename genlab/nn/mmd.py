@@ -30,6 +30,7 @@ from torch.autograd.function import once_differentiable
 
 from genlab.contracts import UsageError
 from genlab.nn.precision import full_precision
+from genlab.nn.together import processes
 
 TILES = {"cpu": (256, 512)}  # rows and columns of pairs at a time: half a MiB
 TILE = (4096, 8192)  # elsewhere
@@ -204,7 +205,7 @@ class _MMD2(torch.autograd.Function):
     def forward(  # type: ignore[override]
         ctx: Any, x: Tensor, y: Tensor, kernel: Kernel, unbiased: bool, together: bool
     ) -> Tensor:
-        world, rank = _world() if together else (1, 0)
+        world, rank = processes() if together else (1, 0)
         with full_precision(x.device):
             all_x, all_y = _centred(*(_gathered(v, world) for v in (x, y)))
             own_x, own_y = (v if world == 1 else v.chunk(world)[rank] for v in (all_x, all_y))
@@ -299,13 +300,6 @@ def _centred(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     return x - mean, y - mean
 
 
-def _world() -> tuple[int, int]:
-    """The number of processes, and which of them this is."""
-    if not (distributed.is_available() and distributed.is_initialized()):
-        return 1, 0
-    return distributed.get_world_size(), distributed.get_rank()
-
-
 def _gathered(x: Tensor, world: int) -> Tensor:
     """The rows of all processes, in their order."""
     if world == 1:
@@ -316,7 +310,7 @@ def _gathered(x: Tensor, world: int) -> Tensor:
 
 
 def _require_pairs(x: Tensor, y: Tensor, together: bool) -> None:
-    world = _world()[0] if together else 1
+    world = processes()[0] if together else 1
     if min(len(x), len(y)) * world < 2:
         raise UsageError(
             f"the unbiased MMD² needs at least 2 samples and 2 data, not {len(x) * world} and "

@@ -16,6 +16,7 @@ have the right mean, generators are respected, completions follow the conditiona
 | ``training`` | brief training, watching the gradients |
 | ``subject`` | the trained model, with what several checks ask of it |
 | ``check``, ``checks/`` | what a check is, and all of them |
+| ``processes``, ``pair`` | ``check_processes``: runs on two processes, and the launch that makes them |
 | ``statistics`` | G-test, estimates with standard errors |
 | ``ambient`` | the global random state around a model |
 | ``report`` | what was found |
@@ -28,6 +29,7 @@ from genlab.testing.data import check_data
 from genlab.testing.likelihoods import check_likelihood
 from genlab.testing.metrics import check_metric
 from genlab.testing.parametrize import parametrize_checks
+from genlab.testing.processes import check_processes
 from genlab.testing.report import Report, Result, Status
 
 __all__ = [
@@ -42,5 +44,6 @@ __all__ = [
     "check_likelihood",
     "check_metric",
     "check_model",
+    "check_processes",
     "parametrize_checks",
 ]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from tempfile import TemporaryDirectory
+from dataclasses import replace
 from typing import Any
 
 from genlab.components import build, check, is_component
@@ -20,12 +18,12 @@ from genlab.testing.data import check_data
 from genlab.testing.likelihoods import check_likelihood
 from genlab.testing.metrics import check_metric
 from genlab.testing.parametrize import NAMES
+from genlab.testing.processes import NAMES as TOGETHER
+from genlab.testing.processes import check_processes
 from genlab.testing.report import Report, Result, Status
 
 DATA = ("digits_binary", "digits", "toy2d")  # that models are tried on with two processes
-READABLE, TOGETHER = "words_can_be_read", "it_trains_on_two_processes"
-TRIED = "something_was_tried"
-STEPS, PATIENCE = 4, 600.0  # of each stage; seconds
+READABLE, TRIED = "words_can_be_read", "something_was_tried"
 # Parts of a configuration that are components, and how many arguments each is given besides its own keys.
 OWN_WORDS = {"model": 1, "data": 0, "trainer": 0, "optimizer": 0, "likelihood": 1, "logger": 0}
 
@@ -67,7 +65,7 @@ def _model(option: Option, node: dict[str, Any]) -> Sequence[Result]:
     def made(spec: Any) -> Model:
         return build(node, spec, where="model")
 
-    return *check_model(made).results, two_processes(option, made)
+    return *check_model(made).results, *_two_processes(option, made)
 
 
 def _data(option: Option, node: dict[str, Any]) -> Sequence[Result]:
@@ -106,33 +104,17 @@ def checks_of(option: Option) -> list[str]:
     """The names of all checks that its report may have."""
     suite = NAMES[SUITES[option.group]] if option.group in SUITES else []
     tried = [TRIED] if suite else []
-    return [READABLE, *suite, *([TOGETHER] if option.group == "model" else []), *tried]
+    return [READABLE, *suite, *(TOGETHER if option.group == "model" else []), *tried]
 
 
-def two_processes(option: Option, made: Callable[..., Model]) -> Result:
-    """Whether a run with two processes trains and scores."""
-    start = time.perf_counter()
+def _two_processes(option: Option, made: Callable[..., Model]) -> Sequence[Result]:
+    """What a run on two processes owes, on the first data that the model takes."""
     for data in DATA:
         try:
-            model = made(build(compose([f"data={data}"]).resolved["data"], where="data").spec)
+            made(build(compose([f"data={data}"]).resolved["data"], where="data").spec)
         except UnsupportedData:
             continue
-        status, message = _trained(option, data, model)
-        return Result(TOGETHER, data, status, time.perf_counter() - start, message)
-    return Result(TOGETHER, "", Status.SKIPPED, 0.0, f"it takes none of {', '.join(DATA)}")
-
-
-def _trained(option: Option, data: str, model: Model) -> tuple[Status, str]:
-    with TemporaryDirectory() as folder:
-        words = [f"model={option.qualified}", f"data={data}", f"folder={folder}"]
-        words += ["trainer=ddp_cpu", "trainer.devices=2", "trainer.threads=1", "gallery=false"]
-        words += [f"stages.{s.name}.max_steps={STEPS}" for s in model.stages() if s.solve is None]
-        command = [sys.executable, "-m", "genlab", "train", *words, "evaluate=[val]"]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
-        except subprocess.TimeoutExpired:
-            return Status.FAILED, f"it has not ended after {PATIENCE:.0f} s: {' '.join(words)}"
-    last = (done.stderr.strip().splitlines() or [""])[-1]
-    if done.returncode:
-        return Status.FAILED, f"exit code {done.returncode}: {last}"
-    return Status.PASSED, ""
+        (found,) = check_processes([f"model={option.qualified}", f"data={data}"])
+        return [replace(result, space=data) for result in found.results]
+    reason = f"it takes none of {', '.join(DATA)}"
+    return [Result(TOGETHER[0], "", Status.SKIPPED, 0.0, reason)]

@@ -7,9 +7,11 @@ from genlab.training.fit import fit
 from genlab.training.settings import TrainerSettings
 from genlab.training.sharding import require_shardable
 from genlab.training.stages import resolve_stages
+from genlab.training.tensorboard import TensorBoard
 
 __all__ = [
     "NonFinite",
+    "TensorBoard",
     "TrainerSettings",
     "Validation",
     "averaged",

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.loggers import Logger
 from torch import Tensor
 
 from genlab.contracts import GenlabError, Stage
@@ -43,6 +44,7 @@ class Curves(Callback):
         # Of a stage with steps, on_train_start says which rows it goes on from.
         self._before = rows_before(run.curves, stage.name, -1)
         self._note = ""
+        self._logged = 0  # rows of this session that loggers know
 
     def state_dict(self) -> dict[str, Any]:
         """The losses since the last point: a stage that was asked to stop between two goes on with them."""
@@ -54,6 +56,7 @@ class Curves(Callback):
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
         self._before = rows_before(self.run.curves, self.stage.name, trainer.global_step)
         self._rows.clear()
+        self._logged = 0
         total = int(module.stage_steps())
         self._bar = progress(self.title, total, trainer.global_step)
         self._advance = self._bar.__enter__() if trainer.is_global_zero else _silent
@@ -78,6 +81,16 @@ class Curves(Callback):
         """What a checkpoint has seen, the file holds."""
         if trainer.is_global_zero:
             write_text(self.run.curves, _csv([HEADER, *self._before, *self._rows]))
+            self._log(trainer.loggers)
+
+    def _log(self, loggers: Sequence[Logger]) -> None:
+        """Tell loggers the same points, as late as the file: a resumed run goes on where these end."""
+        for stage, _, step, name, value in self._rows[self._logged :] if loggers else ():
+            for logger in loggers:
+                logger.log_metrics({f"{stage}/{name}": float(value or "nan")}, step)
+        for logger in loggers:
+            logger.save()
+        self._logged = len(self._rows)
 
     def on_train_end(self, trainer: Trainer, module: Any) -> None:
         self._close(trainer)

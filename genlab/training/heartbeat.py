@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Any
 
 from pytorch_lightning import Callback, Trainer
 
-from genlab.contracts import Stage
+from genlab.contracts import GenlabError, Stage
 from genlab.runs import RunDirectory
 
 SECONDS = 15.0
@@ -34,6 +35,12 @@ class Heartbeat(Callback):
 
     def on_train_end(self, trainer: Trainer, module: Any) -> None:
         self._write(trainer, trainer.global_step, int(module.stage_steps()))
+
+    def on_exception(self, trainer: Trainer, module: Any, exception: BaseException) -> None:
+        """How far it came; what ends it may be that nothing can be written."""
+        if not self.solved and trainer.global_step:
+            with suppress(GenlabError):
+                self._write(trainer, trainer.global_step, int(module.stage_steps()))
 
     def on_validation_start(self, trainer: Trainer, module: Any) -> None:
         if self.solved:

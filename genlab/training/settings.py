@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import torch
 from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.strategies import StrategyRegistry
 from pytorch_lightning.utilities import rank_zero_only
 from torch import nn
 
@@ -65,7 +66,11 @@ class TrainerSettings:
             raise UsageError(f"trainer.workers={self.workers} must be at least 0")
         if self.threads is not None and self.threads < 1:
             raise UsageError(f"trainer.threads={self.threads} must be at least 1")
-
+        if self.devices == -1 and self.accelerator == "cpu":
+            raise UsageError(
+                "trainer.devices=-1 is one process for each GPU: on the CPU, give their number"
+            )
+        _require_strategy(self.strategy)
         if self.launcher == "genlab" and self.num_nodes > 1:
             raise UsageError(
                 f"trainer.num_nodes={self.num_nodes}: genlab starts processes on one machine; start them "
@@ -75,8 +80,33 @@ class TrainerSettings:
     @property
     def processes(self) -> int:
         """How many processes take part."""
-        gpus = torch.cuda.device_count() if self.accelerator not in ("cpu", "mps") else 0
-        return (max(1, gpus) if self.devices == -1 else self.devices) * self.num_nodes
+        return (max(1, self._gpus) if self.devices == -1 else self.devices) * self.num_nodes
+
+    @property
+    def _gpus(self) -> int:
+        """Of this machine, where they may be used."""
+        return 0 if self.accelerator in ("cpu", "mps") else torch.cuda.device_count()
+
+    @property
+    def lacking(self) -> str:
+        """What this machine lacks for them, and what to type; empty where nothing is."""
+        other = "type trainer=cpu, or trainer=ddp_cpu for two processes"
+        if self.accelerator in ("gpu", "cuda") and not self._gpus and not _is_apple(self):
+            return f"trainer.accelerator={self.accelerator}: torch finds no GPU here: {other}"
+        if self.devices == -1 and not self._gpus:
+            return f"trainer.devices=-1: torch finds no GPU here: {other}"
+        if 0 < self._gpus < self.devices:
+            return f"trainer.devices={self.devices}: this machine has {self._gpus} GPUs"
+        if self.precision == "16-mixed" and not self._gpus:
+            return "trainer.precision=16-mixed needs a GPU: bf16-mixed works without"
+        return ""
+
+    def possible(self) -> TrainerSettings:
+        """These; or, where this machine lacks something for them, one process on what there is."""
+        if not self.lacking:
+            return self
+        precision = "32-true" if self.precision == "16-mixed" else self.precision
+        return replace(self, accelerator="auto", strategy="auto", devices=1, precision=precision)
 
     @property
     def shards(self) -> bool:
@@ -110,11 +140,16 @@ class TrainerSettings:
         """Let processes that torchrun or SLURM started find each other; genlab starts its own when the
         first trainer is made.
 
-        Raises UsageError where another number of processes was started.
+        Raises UsageError where another number of processes was started, or this machine lacks something.
         """
-        launch.take_place(self.launcher, self.processes)
+        self._take_place()
         if self.launcher != "genlab" and self.processes > 1:
             self.trainer([]).strategy.setup_environment()
+
+    def _take_place(self) -> None:
+        if self.lacking:
+            raise UsageError(self.lacking)
+        launch.take_place(self.launcher, self.processes)
 
     def choose_threads(self) -> int:
         """Right on an idle machine and, as its waiting threads soon sleep, on a busy one."""
@@ -128,7 +163,7 @@ class TrainerSettings:
         """A fresh Trainer that says nothing of its own: progress and records are genlab's."""
         for name in ("pytorch_lightning", "lightning_fabric"):
             logging.getLogger(name).setLevel(logging.ERROR)
-        launch.take_place(self.launcher, self.processes)
+        self._take_place()
         rank_zero_only.rank = launch.rank()
         torch.set_num_threads(self.choose_threads())
         options.setdefault("logger", False)
@@ -147,6 +182,7 @@ class TrainerSettings:
                 enable_checkpointing=False,
                 profiler=NoProfiler(),
                 num_sanity_val_steps=0,
+                log_every_n_steps=1,  # which only decides whether Lightning warns of few steps
                 use_distributed_sampler=False,
                 inference_mode=False,
                 **options,
@@ -155,3 +191,19 @@ class TrainerSettings:
         if self.launcher == "genlab" and not re.search("fork|spawn|notebook", self.strategy):
             launch.start(self.processes)
         return made
+
+
+def _require_strategy(name: str) -> None:
+    """Raise UsageError for one that genlab does not have."""
+    if name.startswith("deepspeed"):
+        raise UsageError(
+            f"trainer.strategy={name} is not supported: DeepSpeed's checkpoints are folders of pickled "
+            "files without checksums, which genlab neither reads nor goes on from; trainer=fsdp shares "
+            "out the same weights, gradients and averages"
+        )
+    if name not in ("auto", "fsdp", *(n for n in StrategyRegistry if n.startswith("ddp"))):
+        raise UsageError(f"trainer.strategy={name}: expected auto, ddp or fsdp")
+
+
+def _is_apple(settings: TrainerSettings) -> bool:
+    return settings.accelerator == "gpu" and torch.backends.mps.is_available()

@@ -65,3 +65,23 @@ def test_the_command_can_be_pasted(info):
 
 def test_json_is_the_record(info):
     assert json.loads(info("--json"))["run"]["progress"]["number"] == 2
+
+
+def test_how_fast_each_stage_was_in_its_last_epoch(info, tmp_path):
+    rows = [
+        "stage,epoch,step,name,value",
+        "rbm1,0,5,speed/data,100.0",
+        "rbm1,1,9,speed/data,1234.4",
+    ]
+    rows += ["rbm1,1,9,speed/utilisation,0.0321", "rbm1,1,9,memory/peak,434573312"]
+    (tmp_path / "metrics.csv").write_text("\n".join(rows) + "\nrbm2,0,9,loss,3.0\n")
+    (line,) = [line for line in info().splitlines() if "speed" in line]
+    assert line == (
+        "  speed        rbm1: 1,234 data a second, 3.2% of what the device can do, "
+        "434,573,312 bytes of memory at most"
+    )
+
+
+def test_curves_that_cannot_be_read_are_said(info, tmp_path):
+    (tmp_path / "metrics.csv").write_text("stage,epoch,step,name,value\nfit,0\n")
+    assert "speed        unreadable: a row of metrics.csv" in info()

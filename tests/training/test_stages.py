@@ -119,6 +119,20 @@ def test_time_is_spent_by_every_session(tmp_path):
     assert 0 < before < after
 
 
+def test_how_far_it_came_is_written_down_whatever_ends_it(tmp_path, monkeypatch):
+    """Between two signs of life."""
+
+    def fatal(self):
+        if self.stage.name == "decode" and self.global_step == 30:
+            raise RuntimeError("pulled")
+
+    monkeypatch.setattr(Staged, "on_after_backward", fatal)
+    with pytest.raises(RuntimeError, match="pulled"):
+        fitted(tmp_path, 4, processes=1)
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert (record["progress"]["stage"], record["progress"]["step"]) == ("decode", 30)
+
+
 def test_another_number_of_processes_is_refused(tmp_path):
     fitted(tmp_path, 1)
     with pytest.raises(UsageError, match=r"encode was trained by 2 processes.*trainer\.devices=2"):

@@ -22,6 +22,7 @@ from genlab.contracts import UsageError
 from genlab.models.boltzmann.chains import SAMPLERS, FromData
 from genlab.models.boltzmann.energy import RestrictedBoltzmann, contrast
 from genlab.nn.precision import full_precision
+from genlab.nn.together import mean_of_processes
 from genlab.ranges import at_least
 
 
@@ -84,10 +85,7 @@ class Contrastive:
 
     def _follow(self, z: Tensor) -> None:
         """Move λ towards the mean of the hidden units, the same on every process."""
-        now = self.machine.hidden_units.mean(z).mean(0)
-        if torch.distributed.is_initialized():
-            torch.distributed.all_reduce(now)
-            now /= torch.distributed.get_world_size()
+        now = mean_of_processes(self.machine.hidden_units.mean(z).mean(0))
         self.machine.centre(hidden_offset=self.machine.hidden_offset.lerp(now, self.drift))
 
     def _penalty(self, v: Tensor) -> Tensor:
@@ -95,7 +93,8 @@ class Contrastive:
         if self.weight_decay:
             penalty = penalty + 0.5 * self.weight_decay * self.machine.weight.square().sum()
         if self.sparsity is not None:
-            rate = self.machine.couplings().activation(v).sigmoid().mean(0)
+            own = self.machine.couplings().activation(v).sigmoid().mean(0)
+            rate = mean_of_processes(own)
             wanted = torch.full_like(rate, self.sparsity)
             cost = F.binary_cross_entropy(rate, wanted, reduction="sum")
             penalty = penalty + self.sparsity_cost * cost

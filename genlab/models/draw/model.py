@@ -31,6 +31,7 @@ from genlab.models.draw.attention import Window
 from genlab.models.draw.gaussian import Gaussian
 from genlab.models.draw.glimpses import Read, ReadAll, ReadWindow, Write, WriteAll, WriteWindow
 from genlab.nn.heads import Bernoulli, LogisticMixture
+from genlab.nn.together import mean_of_processes
 from genlab.randomness import randn_like
 from genlab.ranges import at_least
 
@@ -190,7 +191,9 @@ class DRAW(GenerativeModel, HasLikelihood, HasImportanceWeights, HasEncoder, Has
     def loss(self, batch: Batch) -> Tensor:
         """Minus the bound (nats), with the divergences' weight and free bits of the training."""
         reconstruction, divergences = self._terms(batch.x, torch.randn_like)
-        costs = divergences.mean(1).clamp(min=self.free_bits)
+        costs = divergences.mean(1)
+        if self.free_bits:
+            costs = mean_of_processes(costs).clamp(min=self.free_bits)
         return self.weight * costs.sum() - reconstruction.mean()
 
     def on_train_batch_start(self, batch: Batch, _index: int) -> None:

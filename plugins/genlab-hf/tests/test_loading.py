@@ -9,6 +9,7 @@ import torch
 
 import genlab
 from genlab.contracts.loading import BatchSampler, Loader
+from genlab.testing import check_processes
 from genlab_hf import HuggingFaceData
 from genlab_hf import data as data_module
 from genlab_hf.rows import Rows
@@ -72,6 +73,14 @@ def test_a_worker_process_reads_the_same_rows(data):
     rows = torch.tensor([4, 0, 77])
     assert torch.equal(twin[rows].x, dataset[rows].x)
     assert len(pickle.dumps(dataset)) < 50_000, "the rows themselves go to no process"
+
+
+def test_on_two_processes(table):
+    """Disjoint shares, equal weights, the scores and samples of one process, exact resume."""
+    words = ("model=made", "model.hidden=[8]", "data=hf", f"data.path={table}")
+    words += ("data.columns=[a,b]", "data.batch_size=20")
+    for report in check_processes(words, (*words, "data.streaming=true")):
+        report.raise_if_failed()
 
 
 def test_a_killed_run_goes_on_bit_for_bit(table, tmp_path, monkeypatch, streaming):

@@ -16,6 +16,7 @@ import genlab
 from genlab.cli.main import main
 from genlab.data import debd
 from genlab.randomness import generator, scope
+from genlab.testing import check_processes
 from genlab_spn import LearnedSPN, RandomSPN
 
 WORDS = ("data=digits_binary", "gallery=false", "evaluate=[test]")
@@ -87,6 +88,14 @@ def test_interrupted_and_resumed_equals_undisturbed(words, tmp_path, monkeypatch
     expected, found = (run.model.state_dict() for run in (undisturbed, resumed))
     assert expected.keys() == found.keys()
     assert all(torch.equal(expected[k], found[k]) for k in expected)
+
+
+def test_on_two_processes():
+    """Equal weights, the scores and samples of one process, exact resume: by EM, by gradient, learned."""
+    small = ("data=digits_binary", "data.batch_size=130")
+    runs = [(*RANDOM[:2], *small), (*RANDOM[:3], *small), (*LEARNED[:3], *small)]
+    for report in check_processes(*runs):
+        report.raise_if_failed()
 
 
 def test_em_on_two_processes_takes_the_steps_of_one(tmp_path):

@@ -1,0 +1,67 @@
+"""Every family as a run on two processes: equal weights, the scores and samples of one, exact resume."""
+
+from __future__ import annotations
+
+import pytest
+
+from genlab.testing import Report, check_processes
+
+LEVELS = ["data=digits", "data.batch_size=130"]  # 5 steps in an epoch; 297 test data, an odd number
+BITS = ["data=digits_binary", "data.batch_size=130"]
+AIS = ["likelihood=ais", "likelihood.temperatures=20", "likelihood.chains=12"]
+BITS_OF = ["model.network.hidden=[16]", "model.kernel.steps=5", "model.bound_steps=2", *BITS]
+WINDOW = ["likelihood=window", "likelihood.n=500"]
+FAMILIES = {
+    "made": [
+        "model=made",
+        "model.hidden=[16]",
+        "stages.fit.ema=0.9",
+        "trainer.accumulate_grad_batches=2",
+        *LEVELS,
+    ],
+    "diffusion": ["model=diffusion", "model.steps=5", "model.bound_steps=2", *LEVELS],
+    "binomial": ["model=diffusion_binomial", *BITS_OF],
+    "absorbing": ["model=diffusion_absorbing", *BITS_OF],
+    "gmmn": ["model=gmmn", "model.hidden=[16]", *WINDOW, *LEVELS],
+    "gmmn_ae": ["model=gmmn_ae", "model.hidden=[16]", "model.encoder=[16,8]", *WINDOW, *LEVELS],
+    "draw": [
+        "model=draw",
+        "model.glimpses=2",
+        "model.hidden=16",
+        "model.read=3",
+        "model.write=3",
+        "likelihood=iwae",
+        "likelihood.k=2",
+        *LEVELS,
+    ],
+    "rbm": ["model=rbm", "model.hidden=16", "model.labels=true", *AIS, *BITS],
+    "dbn": [
+        "model=dbn",
+        "model.hidden=[16,16]",
+        "model.labels=true",
+        "model.up_down=true",
+        *AIS,
+        *BITS,
+    ],
+    "deep_autoencoder": ["model=deep_autoencoder", "model.hidden=[16,4]", *LEVELS],
+    "stack_classifier": [
+        "model=stack_classifier",
+        "model.hidden=[16,8]",
+        "model.dropout=0.2",
+        *LEVELS,
+    ],
+    "pca": ["model=pca", "model.components=4", *LEVELS],
+    "chow_liu": ["model=chow_liu", *BITS],
+    "independent": ["model=independent", *LEVELS],
+}
+
+
+@pytest.fixture(scope="module")
+def reports() -> dict[str, Report]:
+    return dict(zip(FAMILIES, check_processes(*FAMILIES.values()), strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_family_on_two_processes(reports, family):
+    reports[family].raise_if_failed()
