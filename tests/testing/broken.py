@@ -36,6 +36,7 @@ from tests.testing.honest import (
     Energy,
     Factorised,
     Gaussian,
+    Guided,
     Latent,
     LatticePath,
     Mixture,
@@ -320,6 +321,55 @@ class SeededSampler(Factorised):
         return super().sample(n, generator=torch.Generator().manual_seed(0))
 
 
+# --------------------------------------------------------------------------------------- other samplers
+
+
+@caught_by("samplers_draw_data")
+class GreyBySampler(Guided):
+    def sample_by(self, sampler, n, **options):
+        x = super().sample_by(sampler, n, **options)
+        return x if sampler is None else x / sampler.temperature
+
+
+@caught_by("samplers_draw_data")
+class NamesNoSampler(Guided):
+    samplers = ()
+
+
+@caught_by("generator_decides_what_samplers_draw")
+class SeededBySampler(Guided):
+    def sample_by(self, sampler, n, **options):
+        if sampler is not None:
+            options["generator"] = torch.Generator().manual_seed(0)
+        return super().sample_by(sampler, n, **options)
+
+
+@caught_by("no_sampler_is_the_models_own")
+class SomeSamplerForItsOwn(Guided):
+    """What is asked for without a sampler is drawn by the first that it names."""
+
+    def sample(self, n, *, label=None, generator):
+        return super().sample_by(None, n, label=label, generator=generator)
+
+    def sample_by(self, sampler, n, **options):
+        return super().sample_by(sampler or self.samplers[0], n, **options)
+
+
+@caught_by("unsuitable_samplers_are_refused")
+class TakesAnySampler(Guided):
+    """Falls back on its own."""
+
+    def sample_by(self, sampler, n, **options):
+        return super().sample_by(sampler if sampler in self.samplers else None, n, **options)
+
+
+@caught_by("guidance_without_a_label_is_refused")
+class GuidedToNothing(Guided):
+    def sample_by(self, sampler, n, *, label=None, guidance=1.0, generator):
+        guidance = 1.0 if label is None else guidance
+        return super().sample_by(sampler, n, label=label, guidance=guidance, generator=generator)
+
+
 # ------------------------------------------------------------------------------------------- randomness
 
 
@@ -357,6 +407,35 @@ class GlobalBound(Latent):
 class GlobalWeights(PriorWeighted):
     def log_weights(self, x, k, *, label=None, generator):
         return super().log_weights(x, k, generator=torch.default_generator)
+
+
+@caught_by("sample_by_leaves_global_randomness_alone")
+class GlobalBySampler(Guided):
+    def sample_by(self, sampler, n, **options):
+        torch.rand(1)
+        return super().sample_by(sampler, n, **options)
+
+
+@caught_by("log_unnormalised_leaves_global_randomness_alone")
+class GlobalEnergy(Energy):
+    def log_unnormalised(self, x, k=1, *, generator):
+        return super().log_unnormalised(x, k, generator=generator) + 1e-9 * torch.randn(k, len(x))
+
+
+class GlobalPath(LatticePath):
+    def transition(self, state, beta, *, generator):
+        return super().transition(state, beta, generator=torch.default_generator)
+
+
+@caught_by("annealing_leaves_global_randomness_alone")
+class GlobalAnnealing(Energy):
+    path_class = GlobalPath
+
+
+@caught_by("embed_leaves_global_randomness_alone")
+class GlobalEmbedding(Dequantised):
+    def embed(self, x, *, generator):
+        return super().embed(x, generator=torch.default_generator)
 
 
 @caught_by("complete_leaves_global_randomness_alone")

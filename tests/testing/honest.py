@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Generator, Tensor, nn
@@ -39,6 +39,7 @@ from genlab.contracts import (
     Stage,
     State,
     Support,
+    TakesSampler,
     UnsupportedData,
     UsageError,
 )
@@ -215,6 +216,56 @@ class Latent(GenerativeModel, HasLikelihood, HasImportanceWeights, HasEncoder):
 
     def decode(self, z: Tensor) -> Tensor:
         return self.decoder(z).sigmoid().unflatten(1, self.spec.shape)
+
+
+class Tempered(NamedTuple):
+    """A sampler of ``Guided``: the logits of its bits are divided by this."""
+
+    temperature: float
+
+
+class Guided(GenerativeModel, TakesSampler):
+    """Independent bits, of all labels together and, where the data have labels, of each."""
+
+    supports = BITS
+    samplers = (Tempered(0.5), Tempered(2.0))
+
+    def __init__(self, spec: DataSpec) -> None:
+        super().__init__(spec)
+        self.all = nn.Parameter(torch.zeros(spec.shape))
+        if spec.classes:
+            self.each = nn.Parameter(torch.zeros(spec.classes, *spec.shape))
+
+    def logits(self, label: Tensor | None, guidance: float = 1.0) -> Tensor:
+        if label is None:
+            return self.all
+        if not self.spec.classes:
+            raise UsageError("the data have no classes: leave label out")
+        return self.all + guidance * (self.each[label] - self.all)
+
+    def loss(self, batch: Batch) -> Tensor:
+        kinds = (None,) if batch.label is None else (None, batch.label)
+        each = [self.logits(label).expand_as(batch.x) for label in kinds]
+        return sum((F.softplus(z) - batch.x * z).sum() for z in each) / len(batch.x)
+
+    def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:
+        return self.sample_by(None, n, label=label, generator=generator)
+
+    def sample_by(
+        self,
+        sampler: Any | None,
+        n: int,
+        *,
+        label: Tensor | None = None,
+        guidance: float = 1.0,
+        generator: Generator,
+    ) -> Tensor:
+        if sampler is not None and not isinstance(sampler, Tempered):
+            raise UsageError(f"{type(sampler).__name__} is no temperature")
+        if guidance != 1 and label is None:
+            raise UsageError("guidance goes with a label")
+        logits = self.logits(label, guidance) / (sampler.temperature if sampler else 1.0)
+        return torch.bernoulli(logits.sigmoid().expand(n, *self.spec.shape), generator=generator)
 
 
 class PriorWeighted(GenerativeModel, HasImportanceWeights):
@@ -601,6 +652,7 @@ HONEST = (
     Factorised,
     Dequantised,
     Mixture,
+    Guided,
     Latent,
     PriorWeighted,
     Gaussian,
