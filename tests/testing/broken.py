@@ -711,6 +711,18 @@ class BelievesLabels(Mixture):
         return result if label is None else replace(result, given="label")
 
 
+@caught_by("labels_are_refused_without_classes", "as self.refuse_label(label) does")
+class WeighsAnyLabel(Latent):
+    def log_weights(self, x, k, *, label=None, generator):
+        return super().log_weights(x, k, generator=generator)
+
+
+@caught_by("labels_are_refused_without_classes", "(complete takes one)")
+class CompletesAnyLabel(Mixture):
+    def complete(self, evidence, n, *, label=None, generator):
+        return super().complete(evidence, n, generator=generator)
+
+
 # --------------------------------------------------------------------------------- energies and embeddings
 
 

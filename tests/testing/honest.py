@@ -89,6 +89,7 @@ class Factorised(GenerativeModel, HasLikelihood, Completes, HasFigures):
         self, evidence: Evidence, n: int, *, label: Tensor | None = None, generator: Generator
     ) -> Tensor:
         assert isinstance(evidence, Observed)
+        self.refuse_label(label)
         x = torch.stack([self.sample(n, generator=generator) for _ in evidence.x], 1)
         return torch.where(evidence.mask, evidence.x, x)
 
@@ -110,6 +111,7 @@ class Dequantised(Factorised, HasVelocity):
         return ((x * (levels - 1)).round() + u) / levels, log_scale
 
     def velocity(self, z: Tensor, t: float, label: Tensor | None = None) -> Tensor:
+        self.refuse_label(label)
         return torch.zeros_like(z)
 
     def base_log_prob(self, z: Tensor) -> Tensor:
@@ -166,6 +168,7 @@ class Mixture(GenerativeModel, HasLikelihood, Completes):
         self, evidence: Evidence, n: int, *, label: Tensor | None = None, generator: Generator
     ) -> Tensor:
         assert isinstance(evidence, Observed)
+        self.refuse_label(label)
         posterior = self.each(evidence.x, evidence.mask).softmax(1)
         k = torch.multinomial(posterior, n, replacement=True, generator=generator).T
         x = self.head.sample(self.theta[k], generator)
@@ -198,6 +201,7 @@ class Latent(GenerativeModel, HasLikelihood, HasImportanceWeights, HasEncoder):
     def log_weights(
         self, x: Tensor, k: int, *, label: Tensor | None = None, generator: Generator
     ) -> Tensor:
+        self.refuse_label(label)
         return self.noisy_weights(x, torch.randn(k, len(x), self.codes, generator=generator))
 
     def log_likelihood(
@@ -288,6 +292,7 @@ class PriorWeighted(GenerativeModel, HasImportanceWeights):
     def log_weights(
         self, x: Tensor, k: int, *, label: Tensor | None = None, generator: Generator
     ) -> Tensor:
+        self.refuse_label(label)
         return self.joint(x, torch.rand(k, 1, generator=generator))
 
     def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:
@@ -332,6 +337,7 @@ class Gaussian(GenerativeModel, HasLikelihood, HasVelocity, Completes, HasFigure
         return z, -self.matrix().diagonal().abs().log().sum().expand(len(x))
 
     def velocity(self, z: Tensor, t: float, label: Tensor | None = None) -> Tensor:
+        self.refuse_label(label)
         return torch.zeros_like(z)
 
     def log_prob(self, x: Tensor) -> Tensor:
@@ -357,6 +363,7 @@ class Gaussian(GenerativeModel, HasLikelihood, HasVelocity, Completes, HasFigure
     ) -> Tensor:
         """A draw of everything, moved by the regression on what was observed (Matheron's rule)."""
         assert isinstance(evidence, Observed)
+        self.refuse_label(label)
         covariance = self.matrix() @ self.matrix().T
         draws = []
         for known, mask in zip(evidence.x, evidence.mask.flatten(1), strict=True):
@@ -401,6 +408,7 @@ class NoisyLine(GenerativeModel, HasLikelihood, HasImportanceWeights):
     def log_weights(
         self, x: Tensor, k: int, *, label: Tensor | None = None, generator: Generator
     ) -> Tensor:
+        self.refuse_label(label)
         return self.noisy_weights(x, torch.randn(k, len(x), 1, generator=generator))
 
     def log_likelihood(
