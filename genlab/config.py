@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from genlab import search
 from genlab.errors import GenlabError, PluginError, UsageError
 from genlab.options import GROUPS, LOCAL, OWN, Option, core_configs, option
 from genlab.plugins import used_plugins
+from genlab.readable import UNREADABLE, fault
 from genlab.spelling import suggest
 
 INSIDE = {
@@ -34,6 +35,7 @@ INSIDE = {
     "denoiser": "model.denoiser",
     "network": "model.network",
 }  # groups that are parts of a model
+PACKAGES = INSIDE | {"experiment": "_global_"}  # whose keys are not those of their group
 REQUIRED = ("model", "data", "trainer", "likelihood")
 KEYS = (*GROUPS, "seed", "stages", "folder", "name", "evaluate", "samples", "gallery", "select")
 # What decides the weights: two runs with the same values of these end in the same place.
@@ -81,7 +83,7 @@ def compose(overrides: Sequence[str]) -> Composed:
         resolved: Any = OmegaConf.to_container(config, resolve=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise UsageError(_one_line(error)) from error
-    except (YAMLError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise _unreadable(error) from error
     _require_keys(chosen, resolved)
     return Composed(written, resolved, {group: chosen.get(group) for group in GROUPS})
@@ -97,33 +99,42 @@ def _require_unambiguous(chosen: Mapping[str, Any]) -> None:
 def _unreadable(error: YAMLError | UnicodeDecodeError) -> GenlabError:
     """Of a file that is no YAML; whose fault that is follows from where it lies."""
     mark = getattr(error, "problem_mark", None)
-    where = f"{mark.name}, line {mark.line + 1}" if mark else "a configuration"
-    reason = getattr(error, "problem", None) or str(error)
     theirs = mark and any(
         Path(mark.name).is_relative_to(p.folder) for p in used_plugins() if p.folder
     )
-    return (PluginError if theirs else UsageError)(f"{where}: this is not YAML: {reason}")
+    return (PluginError if theirs else UsageError)(fault(error))
 
 
 def _require_keys(chosen: Mapping[str, Any], resolved: Mapping[str, Any]) -> None:
     """Refuse a key that nothing reads, and an option that is YAML, but a list or a word."""
     files = {g: option(g, chosen[g]) for g in GROUPS if chosen.get(g) is not None}
+    for each in files.values():
+        _require_package(each)
     for key in resolved:
         if key not in KEYS:
-            of = [each for each in files.values() if each.is_global]
-            where = " or ".join(str(each.path) for each in of)
-            raise _fault(of)(f"{where}: there is no key {key!r}{suggest(key, KEYS)}")
+            by = files.get("experiment", files["model"])
+            raise _fault(by)(f"{by.path}: there is no key {key!r}{suggest(key, KEYS)}")
     for group, each in files.items():
         node = resolved.get(group)
         if node is None or isinstance(node, Mapping):
             continue
-        raise _fault([each])(f"{each.path}: expected keys and values, as _target_: …, not {node}")
+        raise _fault(each)(f"{each.path}: expected keys and values, as _target_: …, not {node}")
 
 
-def _fault(files: Iterable[Option]) -> type[GenlabError]:
-    """The error of whoever wrote these: a plugin's, if one of them is."""
-    ours = all(each.tree.name in (OWN, LOCAL) for each in files)
-    return UsageError if ours else PluginError
+def _require_package(file: Option) -> None:
+    """Refuse a file whose head puts its keys elsewhere than its group belongs, or would, were it read."""
+    wanted = PACKAGES.get(file.group)
+    if file.packages == ([wanted] if wanted else []) and file.package == wanted:
+        return
+    if wanted:
+        raise _fault(file)(f"{file.path}: its first line must be '# @package {wanted}'")
+    line = f"# @package {file.packages[0]}"
+    raise _fault(file)(f"{file.path}: leave '{line}' out: its keys are those of {file.group}")
+
+
+def _fault(file: Option) -> type[GenlabError]:
+    """The error of whoever wrote it."""
+    return UsageError if file.tree.name in (OWN, LOCAL) else PluginError
 
 
 def notation(value: Any) -> str:

@@ -88,14 +88,28 @@ class Option:
         return own[0].lstrip("# ").strip() if own else ""
 
     @property
-    def is_global(self) -> bool:
-        """Whether its keys are those of the whole configuration, as an experiment's are."""
-        return any(re.match(r"#\s*@package\s+_global_", line) for line in self._comments())
+    def package(self) -> str | None:
+        """Where its first line puts its keys, ``_global_`` for an experiment; None: under its group."""
+        return next(map(_package, self._comments()), None)
+
+    @property
+    def packages(self) -> list[str]:
+        """What all lines of its head say of that; Hydra reads none after another comment."""
+        return [found for found in map(_package, self._comments()) if found]
 
     def _comments(self) -> list[str]:
         """The lines at the head of the file."""
         lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
         return list(takewhile(lambda line: line.startswith("#"), lines))
+
+
+def _package(line: str) -> str | None:
+    """
+    >>> _package("# @package model.schedule")
+    'model.schedule'
+    """
+    found = re.match(r"#\s*@package\s+(\S+)", line)
+    return found and found[1]
 
 
 def core_configs() -> Path:
@@ -149,11 +163,11 @@ def option(group: str, word: str) -> Option:
 
 
 def _refuse_unused(group: str, word: str) -> None:
-    """Raise an error where an installed plugin that is not used has an option of this name."""
+    """Raise an error where an installed plugin that is not used is named, or has an option of this name."""
     for plugin in plugins():
-        names = (word, word.removeprefix(f"{plugin.name}/"))
-        files = [plugin.folder / group / f"{name}.yaml" for name in names] if plugin.folder else []
-        if not plugin.used and any(file.is_file() for file in files):
+        qualified = word.startswith(f"{plugin.name}/")
+        offers = plugin.folder and (plugin.folder / group / f"{word}.yaml").is_file()
+        if not plugin.used and (qualified or offers):
             raise not_used(plugin, f"{group}={word}: ")
 
 

@@ -12,7 +12,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, Popen, TimeoutExpired
@@ -21,6 +21,7 @@ from typing import Any
 
 from genlab.errors import in_words, place
 from genlab.plugins import Plugin
+from genlab.readable import faults
 
 PATIENCE = 60.0  # seconds for an import
 
@@ -28,23 +29,32 @@ PATIENCE = 60.0  # seconds for an import
 @dataclass(frozen=True)
 class Finding:
     """seconds: of the import. error: its text, and where it came from in the author's own files, if it is
-    known. changed: in words, what is not as it was.
+    known. changed: in words, what is not as it was. unreadable: a sentence for each of its configurations
+    that is not YAML.
     """
 
     seconds: float | None
     error: str = ""
     where: str = ""
     changed: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
 
     @property
     def healthy(self) -> bool:
-        return not self.error and not self.changed
+        return not (self.error or self.changed or self.unreadable)
 
 
 def probe(plugin: Plugin) -> Finding:
-    """What importing it in a process of its own does; its problem where it is not used."""
+    """What importing it in a process of its own does, and whether its configurations can be read; its
+    problem where it is not used.
+    """
     if plugin.problem:
         return Finding(None, plugin.problem)
+    assert plugin.folder is not None
+    return replace(_imported(plugin), unreadable=tuple(faults(plugin.folder)))
+
+
+def _imported(plugin: Plugin) -> Finding:
     assert plugin.folder is not None
     with TemporaryDirectory() as place:
         file = Path(place) / "found.json"

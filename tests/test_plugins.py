@@ -6,13 +6,15 @@ import json
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 
-from genlab import components, options, plugins
+from genlab import components, options, plugins, probe
 from genlab.cli.main import main
+from genlab.lightning_entry_points import broken_entry_points
 
 MODEL = """
 from genlab.models.made import MADE
@@ -213,6 +215,24 @@ def test_who_asks_for_a_part_of_one_that_is_not_used_reads_why(site, genlab):
     assert complains(done, 2, "model=small: plugin acme is not used: disabled by GENLAB_DISABLE")
 
 
+def test_who_asks_for_a_part_of_one_that_has_none_reads_why(site, genlab):
+    install(site, "nothing")
+    install(site, "gone")
+    (site / "genlab_gone" / "__init__.py").unlink()
+    (site / "genlab_gone").rmdir()
+    done = genlab("config", "check", "model=nothing/x")
+    assert complains(
+        done, 3, "model=nothing/x: plugin nothing is not used", "has no configs/ folder"
+    )
+    done = genlab("train", "model=made", "data=gone/x")
+    assert complains(
+        done, 3, "data=gone/x: plugin gone is not used", "'genlab_gone' is not installed"
+    )
+    assert complains(genlab("config", "check", "model=nothin/x"), 2, "there is no such model")
+    done = genlab("config", "check", "model=acme/x", GENLAB_DISABLE_PLUGINS="acme")
+    assert complains(done, 2, "model=acme/x: plugin acme is not used: disabled by")
+
+
 def test_none_of_them(site, genlab):
     done = genlab("config", "check", "model=small", "--no-plugins")
     assert complains(done, 2, "model=small: plugin acme is not used: all are off (--no-plugins or")
@@ -374,6 +394,9 @@ def test_with_ten_plugins_a_model_of_genlabs_is_trained(ten):
 def test_yaml_that_is_not_yaml(site, genlab, text):
     install(site, "bad", "", {"configs/model/bad.yaml": f"# Bad\n{text}"})
     assert genlab("list", "models")[0] == 0
+    listed = {p["name"]: p["status"] for p in json.loads(genlab("plugins", "list", "--json")[1])}
+    assert "bad.yaml, line " in listed["bad"]
+    assert listed["acme"] == "ok"
     assert complains(genlab("config", "show", "model=bad"), 3, "bad.yaml, line", "not YAML")
     assert complains(genlab("config", "show", "model=bad/bad"), 3, "bad.yaml, line", "not YAML")
 
@@ -384,6 +407,36 @@ def test_yaml_without_keys(site, genlab):
         genlab("config", "check", "model=bare"), 3, "bare.yaml: expected keys and values"
     )
     assert genlab("config", "check", "model=small")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("group", "head", "said"),
+    [
+        (
+            "model",
+            "# @package _global_\n",
+            "leave '# @package _global_' out: its keys are those of mod",
+        ),
+        ("model", "# One\n# @package _global_\n", "leave '# @package _global_' out"),
+        (
+            "data",
+            "# @package data.inner\n",
+            "leave '# @package data.inner' out: its keys are those of d",
+        ),
+        ("experiment", "# One\n", "its first line must be '# @package _global_'"),
+        (
+            "experiment",
+            "# One\n# @package _global_\n",
+            "its first line must be '# @package _global_'",
+        ),
+        ("schedule", "# One\n", "its first line must be '# @package model.schedule'"),
+    ],
+)
+def test_a_file_whose_keys_would_be_elsewhere(site, genlab, group, head, said):
+    """Each of these was once read in silence, as if it said nothing."""
+    text = f"{head}seed: 3\n"
+    install(site, "other", files={f"configs/{group}/astray.yaml": text})
+    assert complains(genlab("config", "show", f"{group}=astray"), 3, "astray.yaml: ", said)
 
 
 def test_keys_of_a_global_file_that_nothing_reads(site, genlab):
@@ -497,6 +550,80 @@ class Picky(DatumMetric):
     done = genlab("plugins", "check", "picky")
     assert done[0] == 3
     assert "not one check ran: " in done[1]
+
+
+class RcParams(dict):
+    """matplotlib's, as far as it matters: its backend is no text until somebody chooses one."""
+
+    def __getitem__(self, key: str):
+        raise AssertionError("matplotlib, asked in this way, would choose one")
+
+
+@pytest.mark.parametrize(
+    ("backend", "said"),
+    [(object(), ""), ("agg", ""), ("svg", "matplotlib's backend: None is now svg")],
+    ids=["none", "that of MPLBACKEND", "another"],
+)
+def test_a_backend_that_an_import_chose_is_seen(monkeypatch, backend, said):
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    monkeypatch.delitem(sys.modules, "matplotlib", raising=False)
+    what, before = "matplotlib's backend", probe._state()
+    module = types.ModuleType("matplotlib")
+    module.rcParams = RcParams(backend=backend)
+    monkeypatch.setitem(sys.modules, "matplotlib", module)
+    assert probe._in_words(what, before[what], probe._state()[what]) == said
+
+
+@pytest.fixture
+def harmless(monkeypatch):
+    """Imports that do nothing but take their time: no process is made for them."""
+    monkeypatch.setattr("genlab.probe._imported", lambda plugin: probe.Finding(0.25))
+
+
+def test_doctor_reads_what_is_there_to_be_read(site, genlab, harmless):
+    words = {
+        "configs/data/latin.yaml": "",
+        "configs/metric/listed.yaml": "- 1\n",
+        "configs/model/bad.yaml": "# Bad\n_target_: [\n",
+        "configs/model/fine.yaml": "_target_: genlab_bad.small\n",
+    }
+    install(site, "bad", MODEL, words)
+    (site / "genlab_bad" / "configs" / "data" / "latin.yaml").write_bytes(b"a: \xff\n")
+    code, out, _ = genlab("plugins", "doctor")
+    acme, bad, *faults = out.splitlines()
+    assert code == 3
+    assert acme == "acme  genlab-acme 1.2  imported in 0.25 s  ok"
+    assert bad == "bad  genlab-bad 1.2  imported in 0.25 s"
+    said = (
+        "data/latin.yaml: this is not YAML",
+        "metric/listed.yaml: expected keys and values",
+        "model/bad.yaml, line 3: this is not YAML: ",
+    )
+    assert all(text in fault for text, fault in zip(said, faults, strict=True))
+    found = json.loads(genlab("plugins", "doctor", "--json")[1])["plugins"]
+    assert [len(p["unreadable"]) for p in found] == [0, 3]
+    assert genlab("plugins", "doctor", "acme")[0] == 0
+
+
+def test_doctor_names_what_breaks_lightning(site, genlab, harmless):
+    """Lightning loads these entry points for every Trainer, and fails where one of them does."""
+    about = site / "sad_callbacks-3.1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: sad-callbacks\nVersion: 3.1\n")
+    entry = "[pytorch_lightning.callbacks_factory]\nsad = a_package_that_is_missing:callbacks\n"
+    (about / "entry_points.txt").write_text(entry)
+    said = "sad-callbacks breaks every Lightning Trainer: ModuleNotFoundError("
+    (found,) = broken_entry_points()
+    assert found.startswith(said)
+    assert found.endswith("; uninstall it")
+    code, out, _ = genlab("plugins", "doctor")
+    assert code == 3
+    assert found in out.splitlines()
+    assert json.loads(genlab("plugins", "doctor", "--json")[1])["others"] == [found]
+    (about / "entry_points.txt").write_text(
+        entry.replace("a_package_that_is_missing", "math").replace("callbacks\n", "sqrt\n")
+    )
+    assert broken_entry_points() == []
 
 
 def test_doctor_of_one(site, genlab):

@@ -8,13 +8,17 @@ import shutil
 import subprocess
 import sysconfig
 import venv
+from abc import ABCMeta
 from pathlib import Path
 
 import pytest
 
+from genlab import contracts
 from genlab.cli.main import main
 from genlab.cli.plugins import KINDS
+from genlab.contracts import capabilities
 from genlab.errors import UsageError
+from genlab.metrics import DatumMetric, SampleMetric
 from genlab.scaffold import write
 
 PAGE = Path(__file__).parents[1] / "docs" / "plugins.md"
@@ -32,9 +36,10 @@ def environment(tmp_path) -> dict[str, str]:
         shutil.rmtree(old)
     ours = sysconfig.get_path("purelib")  # with its own .pth files: this project may be in one
     Path(site, "all.pth").write_text(f"import site; site.addsitedir({ours!r})\n")
-    script = home / "bin" / "genlab"
-    script.write_text(f"#!{python}\nfrom genlab.cli.main import main\nraise SystemExit(main())\n")
-    script.chmod(0o755)
+    for name, module in {"genlab": "genlab.cli.main", "pytest": "pytest"}.items():
+        script = home / "bin" / name
+        script.write_text(f"#!{python}\nfrom {module} import main\nraise SystemExit(main())\n")
+        script.chmod(0o755)
     pip = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     return os.environ | pip | {"PATH": f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}"}
 
@@ -52,29 +57,83 @@ def run(command: str, folder: Path, environment: dict[str, str]) -> subprocess.C
     return done
 
 
+BLOCKS = re.findall(r"^```sh\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+
+
 @pytest.mark.slow
 def test_the_commands_of_the_page_work_as_written(tmp_path, environment):
-    first = re.search(r"```sh\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    assert first is not None
-    said = run(first[1], tmp_path, environment)
-    assert re.search(r"\d\d+ checks ran, 0 failed", said.stdout)
-    assert "mixture-digits" in said.stdout
-    assert "exact" in said.stdout
+    """All blocks in order, in one folder, where the package's own tests are run too."""
+    said = [run(block, tmp_path, environment).stdout for block in BLOCKS]
+    assert re.search(r"\d\d+ checks ran, 0 failed", said[0])
+    assert "mixture-digits" in said[0]
+    assert "exact" in said[0]
+    assert "genlab-mixture/tests/test_mixture.py" in said[1]
+    assert re.search(r"\d\d+ passed", said[1])
+    assert said[1].strip().endswith("ok")
+    assert len(list((tmp_path / "runs").iterdir())) == 2
+    assert len(list((tmp_path / "dist").glob("genlab_mixture-*.whl"))) == 1
+
+
+def test_every_command_that_the_page_talks_of_is_in_a_block():
+    lines = "".join(BLOCKS).splitlines()
+    told = re.findall(r"`((?:genlab train|pip|pytest|python|cp) [^`]+)`", PAGE.read_text())
+    assert told
+    assert all(any(line.startswith(command) for line in lines) for command in told), told
+
+
+OWED = (
+    *(contracts.HasLikelihood, contracts.HasImportanceWeights, contracts.HasEnergy),
+    *(contracts.HasVelocity, contracts.HasEncoder, contracts.Classifies, contracts.Completes),
+    *(contracts.TakesSampler, contracts.HasFigures, contracts.GenerativeModel),
+    *(contracts.DataModule, contracts.Likelihood, SampleMetric, DatumMetric),
+)
+
+
+@pytest.mark.parametrize("promise", OWED, ids=lambda promise: promise.__name__)
+def test_the_page_names_all_that_is_owed(promise):
+    """What must be written, and what a class must say of itself."""
+    text = PAGE.read_text()
+    said = {name for name in promise.__annotations__ if not hasattr(promise, name)}
+    for name in (promise.__abstractmethods__ | said) - {"samples", "real"}:
+        assert re.search(rf"`{name}[(`]", text), name
+    assert re.search(rf"\b{promise.__name__}\b", text)
+
+
+def test_the_page_names_every_capability():
+    found = {c for c in vars(capabilities).values() if isinstance(c, ABCMeta)}
+    own = {c for c in found if c.__module__ == capabilities.__name__}
+    assert own - {contracts.AnnealingPath} <= set(OWED)
+
+
+# In these runs each of the packages is used; draw has importance weights, which the estimator asks for.
+RUNS = (
+    "genlab train model=own_model data=own_data stages.fit.max_epochs=2 gallery=false",
+    "genlab evaluate runs/*-ownmodel-* metric=own_metric",
+    "genlab train model=draw model.hidden=8 model.glimpses=2 data=own_data stages.fit.max_steps=5 "
+    "gallery=false likelihood=own_likelihood likelihood.groups=2 evaluate=[test]",
+)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "model"])
-def test_a_wheel_of_a_new_package_is_found_and_conforms(tmp_path, environment, kind):
-    target = write("brand_new", kind, tmp_path)
-    assert target == tmp_path / "genlab-brand-new"
-    run(f"pip wheel -q --no-deps -w wheels ./{target.name}", tmp_path, environment)
+def test_wheels_of_new_packages_are_found_and_conform_and_work(tmp_path, environment):
+    """One package of each kind, installed from its wheel, with no sources left."""
+    targets = [write(f"own_{kind}", kind, tmp_path) for kind in KINDS]
+    assert targets[0] == tmp_path / "genlab-own-model"
+    names = [f"./{target.name}" for target in targets]
+    run(f"pip wheel -q --no-deps -w wheels {' '.join(names)}", tmp_path, environment)
     run("pip install -q --no-deps wheels/*.whl", tmp_path, environment)
-    shutil.rmtree(target)
-    assert f"{kind}=brand_new" in run("genlab plugins list", tmp_path, environment).stdout
-    said = run("genlab plugins doctor brand_new", tmp_path, environment)
-    assert said.stdout.strip().endswith("ok")
-    said = run("genlab plugins check brand_new", tmp_path, environment)
-    assert re.search(r"\d+ checks ran, 0 failed", said.stdout)
+    for target in targets:
+        shutil.rmtree(target)
+    listed = run("genlab plugins list", tmp_path, environment).stdout
+    assert all(f"{kind}=own_{kind}" in listed for kind in KINDS)
+    said = run("genlab plugins doctor", tmp_path, environment).stdout
+    assert [line.endswith("ok") for line in said.splitlines()] == [True] * len(KINDS)
+    said = run(f"genlab plugins check {' '.join(f'own_{k}' for k in KINDS)}", tmp_path, environment)
+    assert re.search(r"\d\d+ checks ran, 0 failed", said.stdout)
+    trained, measured, estimated = (run(words, tmp_path, environment).stdout for words in RUNS)
+    assert "(exact, mixture)" in trained
+    assert "energy" in measured
+    assert "mean of 2 bounds by 20 weights" in estimated
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -59,7 +59,7 @@ def show(names: list[str], as_json: bool) -> int:
 
 
 def doctor(names: list[str], as_json: bool) -> int:
-    """Exit code 3 where one cannot be imported or does something besides, or is not used."""
+    """Exit code 3 where one cannot be imported or read, does something besides, or is not used."""
     import json
 
     from genlab.lightning_entry_points import broken_entry_points
@@ -126,13 +126,15 @@ def check(names: list[str], as_json: bool) -> int:
 
 def _about(plugin: Plugin) -> dict[str, Any]:
     from genlab.options import added_by
+    from genlab.readable import faults
 
     added = [o for o in added_by(plugin.name) if plugin.used]
+    unreadable = iter(faults(plugin.folder) if plugin.used and plugin.folder else ())
     return {
         "name": plugin.name,
         "distribution": plugin.distribution,
         "version": plugin.version,
-        "status": plugin.status,
+        "status": next(unreadable, plugin.status),
         "adds": [f"{o.group}={o.word}" for o in added],
         "also_by": {f"{o.group}={o.name}": o.also_by for o in added if o.also_by},
     }
@@ -144,4 +146,5 @@ def _diagnosis(plugin: Plugin, finding: Finding) -> str:
     if finding.error:
         lines.append(f"    {finding.error}" + (f"  ({finding.where})" if finding.where else ""))
     lines += [f"    its import changes {what}" for what in finding.changed]
+    lines += [f"    {fault}" for fault in finding.unreadable]
     return "\n".join(lines if len(lines) > 1 else [f"{lines[0]}  ok"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from torch import Generator, Tensor
@@ -164,6 +164,11 @@ class TakesSampler(ABC):
     none of these samples.
     """
 
+    @property
+    @abstractmethod
+    def samplers(self) -> Sequence[Any]:
+        """One of each kind that is for it, of a few steps: the conformance suite draws by each."""
+
     @abstractmethod
     def sample_by(
         self,
@@ -174,8 +179,8 @@ class TakesSampler(ABC):
         guidance: float = 1.0,
         generator: Generator,
     ) -> Tensor:
-        """(n, *spec.shape) inside spec.support. sampler: None is its own. guidance: how much of the label's
-        influence is taken, 1 for what was learned.
+        """(n, *spec.shape) inside spec.support. sampler: None is its own, and draws what ``sample`` draws.
+        guidance: how much of the label's influence is taken, 1 for what was learned.
 
         Raises UsageError for a sampler that is not for it, and for guidance that is not finite or goes
         with no label.

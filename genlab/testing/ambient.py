@@ -26,10 +26,10 @@ def ambient(*parts: str | int) -> Iterator[None]:
         np.random.set_state(numpy_state)  # noqa: NPY002
 
 
-def fingerprint() -> tuple[str, ...]:
+def fingerprint() -> dict[str, str]:
     """The state of each global generator, as something that can be compared."""
-    return (
-        str(torch.get_rng_state().tolist()),
-        str(np.random.get_state()),  # noqa: NPY002
-        str(random.getstate()),
-    )
+    return {
+        "torch": str(torch.get_rng_state().tolist()),
+        "NumPy": str(np.random.get_state()),  # noqa: NPY002
+        "Python": str(random.getstate()),
+    }

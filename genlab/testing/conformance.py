@@ -13,6 +13,7 @@ from genlab.testing.spaces import LABELLED, SMALL, space_of
 from genlab.testing.subject import Build, Subject
 
 TRAIN = "model_can_be_built_and_trained"
+TRIED = "to build the model and to train its stages, each by a loss that is one number, not one per datum"
 
 
 def check_model(
@@ -70,7 +71,7 @@ def _check(
         except UnsupportedData as reason:
             refusal = prepared(Status.SKIPPED, str(reason))
         except Exception as error:
-            return None, [prepared(Status.FAILED, describe(error))]
+            return None, [prepared(Status.FAILED, f"{describe(error)}; what was tried: {TRIED}")]
         else:
             checks = [check for check in CHECKS if check.applies(subject)]
             results = [prepared(Status.PASSED), *(check.run(subject) for check in checks)]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Generator, Tensor, nn
@@ -39,6 +39,7 @@ from genlab.contracts import (
     Stage,
     State,
     Support,
+    TakesSampler,
     UnsupportedData,
     UsageError,
 )
@@ -88,6 +89,7 @@ class Factorised(GenerativeModel, HasLikelihood, Completes, HasFigures):
         self, evidence: Evidence, n: int, *, label: Tensor | None = None, generator: Generator
     ) -> Tensor:
         assert isinstance(evidence, Observed)
+        self.refuse_label(label)
         x = torch.stack([self.sample(n, generator=generator) for _ in evidence.x], 1)
         return torch.where(evidence.mask, evidence.x, x)
 
@@ -109,6 +111,7 @@ class Dequantised(Factorised, HasVelocity):
         return ((x * (levels - 1)).round() + u) / levels, log_scale
 
     def velocity(self, z: Tensor, t: float, label: Tensor | None = None) -> Tensor:
+        self.refuse_label(label)
         return torch.zeros_like(z)
 
     def base_log_prob(self, z: Tensor) -> Tensor:
@@ -165,6 +168,7 @@ class Mixture(GenerativeModel, HasLikelihood, Completes):
         self, evidence: Evidence, n: int, *, label: Tensor | None = None, generator: Generator
     ) -> Tensor:
         assert isinstance(evidence, Observed)
+        self.refuse_label(label)
         posterior = self.each(evidence.x, evidence.mask).softmax(1)
         k = torch.multinomial(posterior, n, replacement=True, generator=generator).T
         x = self.head.sample(self.theta[k], generator)
@@ -197,6 +201,7 @@ class Latent(GenerativeModel, HasLikelihood, HasImportanceWeights, HasEncoder):
     def log_weights(
         self, x: Tensor, k: int, *, label: Tensor | None = None, generator: Generator
     ) -> Tensor:
+        self.refuse_label(label)
         return self.noisy_weights(x, torch.randn(k, len(x), self.codes, generator=generator))
 
     def log_likelihood(
@@ -215,6 +220,56 @@ class Latent(GenerativeModel, HasLikelihood, HasImportanceWeights, HasEncoder):
 
     def decode(self, z: Tensor) -> Tensor:
         return self.decoder(z).sigmoid().unflatten(1, self.spec.shape)
+
+
+class Tempered(NamedTuple):
+    """A sampler of ``Guided``: the logits of its bits are divided by this."""
+
+    temperature: float
+
+
+class Guided(GenerativeModel, TakesSampler):
+    """Independent bits, of all labels together and, where the data have labels, of each."""
+
+    supports = BITS
+    samplers = (Tempered(0.5), Tempered(2.0))
+
+    def __init__(self, spec: DataSpec) -> None:
+        super().__init__(spec)
+        self.all = nn.Parameter(torch.zeros(spec.shape))
+        if spec.classes:
+            self.each = nn.Parameter(torch.zeros(spec.classes, *spec.shape))
+
+    def logits(self, label: Tensor | None, guidance: float = 1.0) -> Tensor:
+        if label is None:
+            return self.all
+        if not self.spec.classes:
+            raise UsageError("the data have no classes: leave label out")
+        return self.all + guidance * (self.each[label] - self.all)
+
+    def loss(self, batch: Batch) -> Tensor:
+        kinds = (None,) if batch.label is None else (None, batch.label)
+        each = [self.logits(label).expand_as(batch.x) for label in kinds]
+        return sum((F.softplus(z) - batch.x * z).sum() for z in each) / len(batch.x)
+
+    def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:
+        return self.sample_by(None, n, label=label, generator=generator)
+
+    def sample_by(
+        self,
+        sampler: Any | None,
+        n: int,
+        *,
+        label: Tensor | None = None,
+        guidance: float = 1.0,
+        generator: Generator,
+    ) -> Tensor:
+        if sampler is not None and not isinstance(sampler, Tempered):
+            raise UsageError(f"{type(sampler).__name__} is no temperature")
+        if guidance != 1 and label is None:
+            raise UsageError("guidance goes with a label")
+        logits = self.logits(label, guidance) / (sampler.temperature if sampler else 1.0)
+        return torch.bernoulli(logits.sigmoid().expand(n, *self.spec.shape), generator=generator)
 
 
 class PriorWeighted(GenerativeModel, HasImportanceWeights):
@@ -237,6 +292,7 @@ class PriorWeighted(GenerativeModel, HasImportanceWeights):
     def log_weights(
         self, x: Tensor, k: int, *, label: Tensor | None = None, generator: Generator
     ) -> Tensor:
+        self.refuse_label(label)
         return self.joint(x, torch.rand(k, 1, generator=generator))
 
     def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:
@@ -281,6 +337,7 @@ class Gaussian(GenerativeModel, HasLikelihood, HasVelocity, Completes, HasFigure
         return z, -self.matrix().diagonal().abs().log().sum().expand(len(x))
 
     def velocity(self, z: Tensor, t: float, label: Tensor | None = None) -> Tensor:
+        self.refuse_label(label)
         return torch.zeros_like(z)
 
     def log_prob(self, x: Tensor) -> Tensor:
@@ -306,6 +363,7 @@ class Gaussian(GenerativeModel, HasLikelihood, HasVelocity, Completes, HasFigure
     ) -> Tensor:
         """A draw of everything, moved by the regression on what was observed (Matheron's rule)."""
         assert isinstance(evidence, Observed)
+        self.refuse_label(label)
         covariance = self.matrix() @ self.matrix().T
         draws = []
         for known, mask in zip(evidence.x, evidence.mask.flatten(1), strict=True):
@@ -350,6 +408,7 @@ class NoisyLine(GenerativeModel, HasLikelihood, HasImportanceWeights):
     def log_weights(
         self, x: Tensor, k: int, *, label: Tensor | None = None, generator: Generator
     ) -> Tensor:
+        self.refuse_label(label)
         return self.noisy_weights(x, torch.randn(k, len(x), 1, generator=generator))
 
     def log_likelihood(
@@ -601,6 +660,7 @@ HONEST = (
     Factorised,
     Dequantised,
     Mixture,
+    Guided,
     Latent,
     PriorWeighted,
     Gaussian,

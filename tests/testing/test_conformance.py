@@ -11,6 +11,7 @@ from tests.testing.honest import (
     Bottleneck,
     Factorised,
     Gaussian,
+    Guided,
     Line,
     Mixture,
     NaiveBayes,
@@ -119,3 +120,8 @@ def test_the_report_is_a_table():
     table = str(report)
     assert "exact_likelihood_sums_to_one" in table
     assert f"Gaussian: {report.ran} checks passed" in table
+
+
+def test_a_model_with_samplers_is_guided_by_labels():
+    spec = DataSpec("mine", "fixed", (1, 2, 2), Support.BINARY, classes=3)
+    assert check_model(Guided, spec=spec).passed

@@ -38,8 +38,8 @@ from genlab.contracts import (
     TakesSampler,
     UsageError,
 )
-from genlab.models.diffusion.bit_kernels import Binomial, BitKernel
-from genlab.models.diffusion.bit_samplers import BitSampler, Strided
+from genlab.models.diffusion.bit_kernels import Absorbing, Binomial, BitKernel
+from genlab.models.diffusion.bit_samplers import BitSampler, Strided, Unmasking
 from genlab.models.diffusion.denoisers import Network
 from genlab.models.diffusion.networks import Dense
 from genlab.models.diffusion.particles import Population
@@ -48,6 +48,7 @@ from genlab.nn.heads import Bernoulli
 from genlab.ranges import at_least
 
 FRAMES = 12
+FEW = 4  # steps of the samplers that it names
 
 
 class BitDiffusion(GenerativeModel, HasLikelihood, Completes, TakesSampler, HasFigures):
@@ -143,6 +144,13 @@ class BitDiffusion(GenerativeModel, HasLikelihood, Completes, TakesSampler, HasF
 
     def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:
         return self.sample_by(None, n, label=label, generator=generator)
+
+    @property
+    def samplers(self) -> Sequence[BitSampler]:
+        steps = min(FEW, self.kernel.steps)
+        if not isinstance(self.kernel, Absorbing):
+            return (Strided(steps),)
+        return Strided(steps), Unmasking(min(steps, self.spec.size))
 
     def sample_by(
         self,

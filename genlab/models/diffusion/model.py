@@ -50,7 +50,7 @@ from genlab.models.diffusion.decoder import decoder_for
 from genlab.models.diffusion.denoisers import Denoiser
 from genlab.models.diffusion.networks import ResidualBlock
 from genlab.models.diffusion.noising import noised
-from genlab.models.diffusion.samplers import Ancestral, Denoise, Sampler
+from genlab.models.diffusion.samplers import DDIM, Ancestral, Denoise, DPMSolver, Heun, Sampler
 from genlab.models.diffusion.schedules import LogLinear, Schedule
 from genlab.models.diffusion.targets import target_for
 from genlab.models.diffusion.times import even
@@ -58,6 +58,8 @@ from genlab.models.diffusion.variances import Analytic
 from genlab.models.diffusion.weightings import weighting_for
 from genlab.nn.unet import Block
 from genlab.ranges import at_least
+
+FEW = 4  # steps of the samplers that it names
 
 
 class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, TakesSampler, HasFigures):
@@ -234,6 +236,11 @@ class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, TakesSam
 
     def sample(self, n: int, *, label: Tensor | None = None, generator: Generator) -> Tensor:
         return self.sample_by(None, n, label=label, generator=generator)
+
+    @property
+    def samplers(self) -> Sequence[Sampler]:
+        steps = min(FEW, self.chain.steps)
+        return Ancestral(steps), DDIM(steps), DPMSolver(steps), Heun(steps)
 
     def sample_by(
         self,

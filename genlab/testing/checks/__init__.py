@@ -14,6 +14,7 @@ from genlab.testing.checks import (
     precision,
     randomness,
     resume,
+    samplers,
     sampling,
     sizes,
     state,
@@ -25,6 +26,7 @@ CHECKS: tuple[Check, ...] = tuple(
     for file in (
         learning,
         sampling,
+        samplers,
         likelihood,
         weights,
         batches,

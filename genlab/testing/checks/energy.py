@@ -50,7 +50,7 @@ def energy_sums_to_its_constant(s: Subject) -> None:
     ratio = Estimate.of(s.repeat("energy", len(x), total))
     sigmas = float(ratio.sigmas(1.0, max(1e-4, s.space.tolerance)).abs())
     detail = f"they sum to {float(ratio.mean):.4f} of it"
-    expect(sigmas <= SIGMAS, f"{detail}, {sigmas:.1f} standard errors from one")
+    expect(sigmas <= SIGMAS, f"{detail}, {sigmas:.3g} standard errors from one")
 
 
 @check(

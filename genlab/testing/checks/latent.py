@@ -137,4 +137,5 @@ def embedding_counts_its_jacobian(s: Subject) -> None:
                 lambda v: s.model.embed(v[None], generator=s.generator("embed"))[0].flatten(), row
             )
         found = jacobian.reshape(row.numel(), row.numel()).slogdet().logabsdet
-        expect((found - claimed).abs() < CLOSE, f"{float(claimed):.4f} against {float(found):.4f}")
+        said = f"it says {float(claimed):.4f}, and differentiation finds {float(found):.4f}"
+        expect((found - claimed).abs() < CLOSE, said)

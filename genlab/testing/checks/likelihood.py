@@ -78,8 +78,8 @@ def exact_likelihood_has_no_noise(s: Subject) -> None:
 
 @check(
     "the likelihood is called EXACT, but its probabilities do not sum to one over all data: below one it"
-    " is a bound or forgets a part, above one something leaks or is not normalised"
-    " (on REAL data: a Jacobian is missing)",
+    " is a bound or forgets a part, above one something leaks or is not normalised (on REAL data: a"
+    " Jacobian is missing; on BINARY and LEVELS data: a density is given for a mass)",
     needs=HasLikelihood,
     enumerable=True,
 )

@@ -17,16 +17,20 @@ from genlab.contracts import (
     Completes,
     GenerativeModel,
     HasEncoder,
+    HasEnergy,
     HasFigures,
     HasImportanceWeights,
     HasLikelihood,
+    HasVelocity,
     Images,
     Plane,
+    TakesSampler,
 )
 from genlab.testing.ambient import ambient, fingerprint
 from genlab.testing.check import check, expect
 from genlab.testing.checks.classification import need_labels
 from genlab.testing.checks.evidence import evidence_for
+from genlab.testing.checks.samplers import drawn
 from genlab.testing.subject import Subject
 
 WRONG = "{} must draw from its generator alone, not from torch's, NumPy's or Python's global one"
@@ -35,6 +39,12 @@ WRONG = "{} must draw from its generator alone, not from torch's, NumPy's or Pyt
 @check(WRONG.format("sample"), needs=GenerativeModel)
 def sample_leaves_global_randomness_alone(s: Subject) -> None:
     _expect_alone(lambda: s.model.sample(16, generator=s.generator("ambient")))
+
+
+@check(WRONG.format("sample_by"), needs=TakesSampler)
+def sample_by_leaves_global_randomness_alone(s: Subject) -> None:
+    for sampler in s.model.samplers:
+        _expect_alone(lambda it=sampler: drawn(s, it, 16))
 
 
 @check(WRONG.format("log_likelihood"), needs=HasLikelihood)
@@ -46,6 +56,23 @@ def log_likelihood_leaves_global_randomness_alone(s: Subject) -> None:
 def log_weights_leaves_global_randomness_alone(s: Subject) -> None:
     x = s.distinct(16)
     _expect_alone(lambda: s.model.log_weights(x.clone(), 3, generator=s.generator("ambient")))
+
+
+@check(WRONG.format("log_unnormalised"), needs=HasEnergy)
+def log_unnormalised_leaves_global_randomness_alone(s: Subject) -> None:
+    x = s.distinct(16)
+    _expect_alone(lambda: s.model.log_unnormalised(x.clone(), 3, generator=s.generator("ambient")))
+
+
+@check(WRONG.format("an annealing path"), needs=HasEnergy)
+def annealing_leaves_global_randomness_alone(s: Subject) -> None:
+    _expect_alone(lambda: _annealed(s))
+
+
+@check(WRONG.format("embed"), needs=HasVelocity)
+def embed_leaves_global_randomness_alone(s: Subject) -> None:
+    x = s.distinct(16)
+    _expect_alone(lambda: s.model.embed(x.clone(), generator=s.generator("ambient"))[0])
 
 
 @check(WRONG.format("complete"), needs=Completes)
@@ -83,12 +110,22 @@ def _expect_alone(call: Callable[[], Tensor]) -> None:
         with ambient("seed", seed):
             before = fingerprint()
             results.append(call())
-            expect(fingerprint() == before, "the state of a global generator changed")
+            moved = [name for name, state in fingerprint().items() if state != before[name]]
+            expect(not moved, f"the state of the global generator of {' and '.join(moved)} changed")
     a, b = results
     expect(
         a.shape == b.shape and torch.allclose(a, b, equal_nan=True),
         "the result depends on the global seed",
     )
+
+
+def _annealed(s: Subject) -> Tensor:
+    """The states of a few chains after a transition, from both ends of the path that there are."""
+    generator = s.generator("ambient")
+    path = s.model.path(s.data(100).x, generator=generator)
+    ends = [path.start(16, generator=generator), path.end(16, generator=generator)]
+    moved = [path.transition(end, 0.5, generator=generator) for end in ends if end is not None]
+    return torch.cat([part.flatten().float() for state in moved for part in state])
 
 
 def _numbers(figures: Any) -> Tensor:
