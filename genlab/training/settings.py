@@ -125,10 +125,13 @@ class TrainerSettings:
 
     def require_precision(self, model: nn.Module) -> None:
         """Raise UsageError for a part of the model that is not for this precision."""
+        device = self.autocast_on
+        if device is None:
+            return
         for name, part in model.named_modules():
-            if self.autocast_on is not None and isinstance(part, NeedsFloat32):
+            if isinstance(part, NeedsFloat32):
                 try:
-                    part.refuse_half(self.autocast_on)
+                    part.refuse_half(device)
                 except UsageError as error:
                     raise UsageError(f"model.{name}.{error}") from None
 

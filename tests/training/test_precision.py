@@ -1,0 +1,44 @@
+"""What a trainer's precision and the parts of a model make of each other, before anything is trained."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+import torch
+
+from genlab.contracts import DataSpec, Support, UsageError
+from genlab.models.diffusion import BitDiffusion
+from genlab.nn.unet import UNet
+from genlab.training import TrainerSettings
+
+BITS = DataSpec("bits", "", (1, 4, 4), Support.BINARY)
+
+
+@pytest.mark.parametrize(
+    ("precision", "accelerator", "device"),
+    [
+        ("bf16-mixed", "cpu", "cpu"),
+        ("16-mixed", "gpu", "cuda"),
+        ("bf16-mixed", "cuda", "cuda"),
+        ("32-true", "cpu", None),
+        ("bf16-true", "cpu", None),  # casts the weights, without autocast
+    ],
+)
+def test_where_layers_compute_in_half_precision(precision, accelerator, device):
+    assert TrainerSettings(accelerator=accelerator, precision=precision).autocast_on == device
+
+
+@pytest.mark.parametrize(("found", "device"), [(None, "cpu"), (torch.device("cuda"), "cuda")])
+def test_an_accelerator_that_is_found_is_the_one(monkeypatch, found, device):
+    monkeypatch.setattr("torch.accelerator.current_accelerator", lambda **_: found)
+    assert TrainerSettings(precision="bf16-mixed").autocast_on == device
+
+
+def test_a_part_that_is_for_float32_alone_is_refused_by_its_whole_key():
+    network = partial(UNet, channels=(8,), channels_last=True)
+    model = BitDiffusion(BITS, network=network)
+    TrainerSettings(accelerator="gpu", precision="bf16-mixed").require_precision(model)
+    TrainerSettings(accelerator="cpu").require_precision(model)
+    with pytest.raises(UsageError, match=r"^model\.network\.channels_last=true is slower"):
+        TrainerSettings(accelerator="cpu", precision="bf16-mixed").require_precision(model)
