@@ -67,7 +67,7 @@ def test_unknown_key_suggests_the_known_one():
 
 def test_missing_value_says_what_to_type():
     with pytest.raises(UsageError, match=r"data\.path=…"):
-        build({"_target_": "genlab.data.sets.npz", "path": "???"}, where="data")
+        build({"_target_": "genlab.data.npz", "path": "???"}, where="data")
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def _require_same_run(run: RunDirectory, plan: Plan) -> None:
     record = run.read()
     if record["fingerprint"] == plan.fingerprint:
         return
-    before = yaml.safe_load(run.config.read_text())
+    before = run.read_config()
     ours = plan.composed.identity
     found = differences({key: before.get(key) for key in ours}, ours)
     again = train_command(record, "--resume", str(run.path))

@@ -24,12 +24,13 @@ def run(args: argparse.Namespace) -> int:
 
     from genlab.cli.words import describe_any
     from genlab.gallery.answers import read_answers
+    from genlab.gallery.scores import read_scores
     from genlab.gallery.words import stage
     from genlab.runs import RunDirectory, train_command
 
     directory = RunDirectory(args.run_path)
     record = directory.read()
-    scores = [json.loads(p.read_text()) for p in sorted(directory.scores.glob("*.json"))]
+    scores, odd = read_scores(directory)
     answers, unreadable = read_answers(directory)
     if args.json:
         print(json.dumps({"run": record, "scores": scores, "answers": answers}, indent=2))
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     _print_selection(record)
     for result in [*scores, *answers]:
         print(f"  {describe_any(result)}")
-    for problem in unreadable:
+    for problem in odd + unreadable:
         print(f"  {problem}")
     return 0
 

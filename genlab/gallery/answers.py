@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from genlab.gallery.reading import of_runs
 from genlab.gallery.scores import model_name
 from genlab.runs import RunDirectory
+from genlab.trust import read_json
 
 
 class Kind(NamedTuple):
@@ -134,7 +135,7 @@ def read_answers(run: RunDirectory) -> tuple[list[dict[str, Any]], list[str]]:
     found, problems = [], []
     for path in sorted(run.metrics.glob("*.json")):
         try:
-            content = json.loads(path.read_text())
+            content = read_json(path, run.path)
             if is_answers(content):
                 found.append(_checked(content))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -15,6 +15,7 @@ from typing import Any
 from genlab.gallery.answers import is_answers
 from genlab.gallery.reading import of_runs
 from genlab.runs import RunDirectory
+from genlab.trust import read_json
 
 # A value's title where it is not "<metric> <key>"; arrows say which way is better.
 TITLES = {
@@ -112,7 +113,7 @@ def read_quality(run: RunDirectory) -> tuple[list[dict[str, Any]], list[str]]:
     found, problems = [], []
     for path in sorted(run.metrics.glob("*.json")):
         try:
-            content = json.loads(path.read_text())
+            content = read_json(path, run.path)
             if not is_answers(content):
                 found.append(_checked(content))
         except (OSError, ValueError, KeyError, TypeError) as error:

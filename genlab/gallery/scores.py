@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from genlab.errors import UsageError
 from genlab.gallery.reading import of_runs
 from genlab.gallery.words import GUARANTEES, TRUST, interval, references
 from genlab.runs import RunDirectory
+from genlab.trust import read_json
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def read_scores(run: RunDirectory) -> tuple[list[dict[str, Any]], list[str]]:
     scores, problems = [], []
     for path in sorted(run.scores.glob("*.json")):
         try:
-            scores.append(_checked(json.loads(path.read_text())))
+            scores.append(_checked(read_json(path, run.path)))
         except (OSError, ValueError, KeyError, TypeError) as error:
             problems.append(f"{path.name} is unreadable: {type(error).__name__}: {error}")
     return scores, problems
@@ -98,8 +98,8 @@ def _checked(score: Any) -> dict[str, Any]:
 def model_name(run: RunDirectory) -> str:
     """The class of the run's model, from its config.yaml; "unknown model" where that cannot be read."""
     try:
-        target = yaml.safe_load(run.config.read_text())["model"]["_target_"]
-    except (OSError, yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError):
+        target = run.read_config()["model"]["_target_"]
+    except (UsageError, KeyError, TypeError):
         return "unknown model"
     return str(target).rpartition(".")[2]
 
