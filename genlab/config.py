@@ -28,6 +28,7 @@ from genlab.errors import GenlabError, PluginError, UsageError
 from genlab.options import GROUPS, LOCAL, OWN, Option, core_configs, option
 from genlab.plugins import used_plugins
 from genlab.spelling import suggest
+from genlab.trust import Refused
 
 INSIDE = {
     "schedule": "model.schedule",
@@ -80,7 +81,7 @@ def compose(overrides: Sequence[str]) -> Composed:
         resolved: Any = OmegaConf.to_container(config, resolve=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise UsageError(_one_line(error)) from error
-    except (YAMLError, UnicodeDecodeError) as error:
+    except (YAMLError, UnicodeDecodeError, Refused) as error:
         raise _unreadable(error) from error
     _require_keys(chosen, resolved)
     return Composed(written, resolved, {group: chosen.get(group) for group in GROUPS})
@@ -93,8 +94,11 @@ def _require_unambiguous(chosen: Mapping[str, Any]) -> None:
             option(group, chosen[group])
 
 
-def _unreadable(error: YAMLError | UnicodeDecodeError) -> GenlabError:
+def _unreadable(error: YAMLError | UnicodeDecodeError | Refused) -> GenlabError:
     """Of a file that is no YAML; whose fault that is follows from where it lies."""
+    if isinstance(error, Refused):
+        folders = [str(p.folder) for p in used_plugins() if p.folder]
+        return (PluginError if str(error).startswith(tuple(folders)) else UsageError)(str(error))
     mark = getattr(error, "problem_mark", None)
     where = f"{mark.name}, line {mark.line + 1}" if mark else "a configuration"
     reason = getattr(error, "problem", None) or str(error)

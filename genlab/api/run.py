@@ -15,7 +15,7 @@ from torch import Tensor
 from genlab.api import answers as answer_files
 from genlab.api import scores as score_files
 from genlab.api.metrics import build_metrics, of_answers, of_samples, possible, unasked
-from genlab.api.plan import build_model
+from genlab.api.plan import build_model, require_room_for
 from genlab.api.quality import write_quality
 from genlab.components import build, is_component
 from genlab.contracts import DataModule, DataSpec, GenerativeModel, Likelihood, Model, UsageError
@@ -100,6 +100,7 @@ class Run:
         """The trained model in eval mode, with the final weights of the newest stage that has any."""
         if self._model is None:
             weights = self.weights()
+            require_room_for(self.node("model"), self.spec)
             model = build_model(self.node("model"), self.spec, self.record["seed"])
             load_weights(model, {"state_dict": weights}, self.checkpoint)
             self._model = model.eval()

@@ -40,9 +40,39 @@ def read_yaml(path: Path, within: Path | None = None) -> Any:
     """YAML without tags: ``!!python/object`` is an error, and makes nothing. Raises Refused."""
     text = read_text(path, within, YAML)
     try:
+        _written_out(yaml.compose(text, yaml.SafeLoader), {})
         return plain(yaml.safe_load(text))
     except (yaml.YAMLError, ValueError, RecursionError, TypeError, AttributeError) as error:
         raise Refused(f"{path} is not YAML: {_line(error)}") from None
+
+
+def require_bounded(path: Path) -> None:
+    """Raise Refused for a file of YAML that is too large, or stands for too much. What is no YAML at all
+    passes: whoever reads it says so.
+    """
+    try:
+        _written_out(yaml.compose(read_text(path, most=YAML), yaml.SafeLoader), {})
+    except yaml.YAMLError:
+        return
+    except Refused:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise Refused(f"{path} is not YAML: {_line(error)}") from None
+
+
+def _written_out(node: yaml.Node | None, known: dict[int, int]) -> int:
+    """How many values a node stands for. Raises ValueError where they are too many, or without end."""
+    if node is None or isinstance(node, yaml.ScalarNode):
+        return 1
+    if known.get(id(node)) == 0:
+        raise ValueError("it refers to itself")
+    if id(node) not in known:
+        known[id(node)] = 0
+        pairs = [part if isinstance(part, tuple) else (part,) for part in node.value]
+        known[id(node)] = 1 + sum(_written_out(each, known) for pair in pairs for each in pair)
+        if known[id(node)] > VALUES:
+            raise ValueError("it holds too many values")
+    return known[id(node)]
 
 
 def plain(value: Any) -> Any:
