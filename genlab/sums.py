@@ -52,7 +52,8 @@ def read_list(folder: Path) -> dict[str, str]:
 
 def files_of(folder: Path) -> list[str]:
     """The names of all files in a folder and below, without its list of checksums, sorted."""
-    names = (p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir())
+    found = (p for p in folder.rglob("*") if p.is_symlink() or not p.is_dir())
+    names = (p.relative_to(folder).as_posix() for p in found)
     return sorted(name for name in names if name != LIST)
 
 

@@ -31,7 +31,7 @@ from genlab.contracts import GenlabError, UsageError
 from genlab.runs import RunDirectory, atomic, now, write_json, write_text
 from genlab.sums import LIST, file_digest, files_of
 from genlab.trust import read_json
-from genlab.trust.files import read_bytes
+from genlab.trust.pictures import read_picture
 
 KEPT = (
     "schema",
@@ -57,7 +57,8 @@ WORDS = (
     "seed",
     "experiment",
 )
-PICTURES = ("samples/seed-0.json", "samples/seed-0.png", "samples/seed-0.thumb.png")
+WORDS_OF_SAMPLES = "samples/seed-0.json"
+PICTURES = ("samples/seed-0.png", "samples/seed-0.thumb.png")
 
 
 def export(run: Run, out: Path) -> Path:
@@ -89,8 +90,10 @@ def _write(run: Run, folder: Path) -> None:
         write_json(folder / name, score)
     for name in PICTURES:
         if (run.path / name).is_file():
-            with atomic(folder / name) as file:
-                file.write(read_bytes(run.path / name, run.path))
+            with atomic(folder / name) as file:  # without the words in it, which name folders
+                read_picture(run.path / name).save(file, "PNG", optimize=True)
+    if (run.path / WORDS_OF_SAMPLES).is_file():
+        write_json(folder / WORDS_OF_SAMPLES, read_json(run.path / WORDS_OF_SAMPLES, run.path))
     _write_sums(folder)  # without which nothing reads an export, the card's tables neither
     write_text(folder / "README.md", card(run, folder))
     _write_sums(folder)
@@ -152,7 +155,7 @@ def _plugins(packages: set[str], record: Mapping[str, Any]) -> dict[str, str]:
 def _scores(run: Run) -> Iterator[tuple[str, Any]]:
     """Every score and measurement of these very weights, by its name in a run."""
     for folder in (run.directory.scores, run.directory.metrics):
-        for path in sorted(folder.glob("*.json")):
+        for path in sorted(folder.glob("*.json"), key=lambda p: p.stat().st_mtime_ns):
             content = read_json(path, run.path)
             if content["checkpoint"]["sha256"] == run.provenance["sha256"]:
                 yield f"{folder.name}/{path.name}", content

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import shutil
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import Any
 
 from torch import Tensor
@@ -75,8 +77,9 @@ class Run:
         if self._results is None:
             self._results = self.directory
             if self.directory.exported:
-                self._temporary = TemporaryDirectory(prefix="genlab-")
-                self._results = RunDirectory(Path(self._temporary.name))
+                temporary = mkdtemp(prefix="genlab-")
+                weakref.finalize(self, shutil.rmtree, temporary, ignore_errors=True)
+                self._results = RunDirectory(Path(temporary))
         return self._results
 
     def export(self, out: str | Path) -> Path:

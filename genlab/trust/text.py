@@ -15,6 +15,7 @@ TEXT = 2**28  # bytes of a file of text
 JSON = 2**26
 YAML = 2**18  # the reader takes seconds for so much; a configuration has a few thousand
 VALUES = 10**6  # in one file, each alias of YAML counted as what it stands for
+CONFIGURATION = 10**4  # values in one that is composed with others, which takes long
 DEPTH = 60  # lists inside of lists
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -47,11 +48,15 @@ def read_yaml(path: Path, within: Path | None = None) -> Any:
 
 
 def require_bounded(path: Path) -> None:
-    """Raise Refused for a file of YAML that is too large, or stands for too much. What is no YAML at all
-    passes: whoever reads it says so.
+    """Raise Refused for a file of YAML that is too large, stands for too much, or is a number. What is no
+    YAML at all passes: whoever reads it says so.
     """
     try:
-        _written_out(yaml.compose(read_text(path, most=YAML), yaml.SafeLoader), {})
+        node = yaml.compose(read_text(path, most=YAML), yaml.SafeLoader)
+        if isinstance(node, yaml.ScalarNode) and node.tag.rpartition(":")[2] not in ("str", "null"):
+            raise Refused(f"{path}: expected keys and values, not {node.value}")
+        if _written_out(node, {}) > CONFIGURATION:
+            raise ValueError("it holds too many values")
     except yaml.YAMLError:
         return
     except Refused:

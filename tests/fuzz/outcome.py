@@ -55,10 +55,12 @@ def _where(words: Sequence[str | Path]) -> str:
 
 @contextlib.contextmanager
 def limit() -> Iterator[None]:
-    """Raise Hang after SECONDS."""
+    """Raise Hang after SECONDS, and at the end too: something may have caught it."""
+    hung: list[Hang] = []
 
     def hangs(*_: object) -> None:
-        raise Hang(f"no end after {SECONDS} s")
+        hung.append(Hang(f"no end after {SECONDS} s"))
+        raise hung[0]
 
     before = signal.signal(signal.SIGALRM, hangs)
     signal.setitimer(signal.ITIMER_REAL, SECONDS)
@@ -67,3 +69,5 @@ def limit() -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+    if hung:
+        raise hung[0]
