@@ -127,6 +127,10 @@ def resolve(path: str, where: str) -> Callable[..., Any]:
     The path is judged before anything is imported, and the object found there by its own module: an
     alias such as ``genlab.runs.os.getcwd`` does not count.
     """
+    if not isinstance(path, str):
+        raise UsageError(
+            f"{where}._target_={path}: expected the dotted name of a class or function"
+        )
     packages = {"genlab", *(p.package for p in used_plugins())}
     top = str(path).split(".")[0]
     extra = any(str(path).startswith(prefix) for prefix in _trusted_prefixes)
