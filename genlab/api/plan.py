@@ -234,7 +234,7 @@ def _seed(config: Mapping[str, Any]) -> int:
 
 
 def _splits(given: Any) -> list[str]:
-    splits = [given] if isinstance(given, str) else list(given or [])
+    splits = given or [] if isinstance(given, list | None) else [given]
     for split in splits:
         if split not in SPLITS:
             raise UsageError(f"evaluate={split}: expected some of {', '.join(SPLITS)}, or []")
