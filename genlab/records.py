@@ -21,7 +21,6 @@ TYPES: dict[str, type | tuple[type, ...]] = {
     "losses": dict,
     "parameters": int,
     "generative": bool,
-    "threads": int,
     "world_size": int,
     "plugins": dict,
     "sessions": list,

@@ -32,6 +32,7 @@ from genlab.runs import (
     write_text,
 )
 from genlab.training import TrainerSettings, Validation, fit
+from genlab.trust import require_plain
 
 
 def choose_directory(plan: Plan, resume: str | None) -> RunDirectory:
@@ -58,6 +59,7 @@ def choose_directory(plan: Plan, resume: str | None) -> RunDirectory:
 
 def _require_same_run(run: RunDirectory, plan: Plan) -> None:
     record = run.read()
+    require_plain(run.path)  # what is written into it stays there
     if record["fingerprint"] == plan.fingerprint:
         return
     before = run.read_config()

@@ -94,6 +94,7 @@ def sign(folder: Path) -> None:
     from genlab.sums import LIST, file_digest, files_of
 
     lines = [f"{file_digest(folder / name)}  {name}\n" for name in files_of(folder)]
+    (folder / LIST).unlink(missing_ok=True)  # it may be a pipe by now
     (folder / LIST).write_text("".join(lines))
 
 
