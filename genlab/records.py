@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from genlab.errors import UsageError
+from genlab.shapes import NOTHING, NUMBER
 
-NUMBER, NOTHING = (int, float), type(None)
 TYPES: dict[str, type | tuple[type, ...]] = {
     "status": str,
     "fingerprint": str,

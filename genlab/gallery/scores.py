@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from genlab import shapes
 from genlab.errors import UsageError
 from genlab.gallery.reading import of_runs
-from genlab.gallery.words import GUARANTEES, TRUST, interval, references
+from genlab.gallery.words import GUARANTEES, REFERENCE, TRUST, interval, references
 from genlab.runs import RunDirectory
 from genlab.trust import read_json
 
@@ -84,14 +85,16 @@ def read_scores(run: RunDirectory) -> tuple[list[dict[str, Any]], list[str]]:
 
 def _checked(score: Any) -> dict[str, Any]:
     """The score, if it has what every reader needs. Raises KeyError, TypeError or ValueError."""
-    mean, data = score["nats"]["mean"], score["data"]
-    for key in ("guarantee", "measure", "method"):
-        str(score["nats"][key])
-    for key in ("name", "variant", "split"):
-        str(data[key])
-    int(data["n"])
-    if mean is not None:
-        float(mean)
+    shapes.require(score, shapes.SCORE)
+    nats = score["nats"]
+    shapes.optional(nats.get("bracket"), shapes.BRACKET, "bracket")
+    shapes.optional(nats.get("shared"), [shapes.NUMBER], "shared")
+    shapes.optional(score.get("floor"), {"nats?": shapes.NUMBER}, "floor")
+    if nats.get("shared") is not None and len(nats["shared"]) != 2:
+        raise ValueError("shared is no interval")
+    for name, value in (nats.get("diagnostics") or {}).items():
+        if name.startswith(REFERENCE):
+            shapes.require(value, shapes.MAYBE, name)
     return score
 
 

@@ -310,7 +310,9 @@ def _read_scores(view: RunView, run: RunDirectory) -> None:
 def _score_view(score: Mapping[str, Any]) -> ScoreView:
     nats, floor = score["nats"], (score.get("floor") or {}).get("nats")
     bits = score.get("bits_per_dim")
-    floor_bits = bits * floor / nats["mean"] if bits is not None and floor is not None else None
+    floor_bits = (
+        bits * floor / nats["mean"] if bits and floor is not None and nats["mean"] else None
+    )
     return ScoreView(
         split=str(score["data"]["split"]),
         n=score["data"]["n"],
