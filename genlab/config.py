@@ -182,7 +182,7 @@ def _normal(word: str) -> str:
         option(key, str(value))
         return f"+{key}={value}" if key == "experiment" else f"{key}={value}"
     if sign == "~" or key in GROUPS:
-        return word
+        return f"~{key}" if value == "null" else word
     if top in INSIDE:
         key = INSIDE[top] + key.removeprefix(top)
     if "*" in key:

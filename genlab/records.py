@@ -60,6 +60,8 @@ def require_whole(record: Mapping[str, Any], path: Path) -> None:
     missing = [key for key in NEEDED if key not in record]
     if missing:
         raise UsageError(f"{path}: there is no {missing[0]} in it")
+    if not all(isinstance(record["spec"].get(key), str) for key in ("name", "variant")):
+        raise UsageError(f"{path}: spec has no name and variant")
 
 
 def _is(value: Any, kind: type | tuple[type, ...]) -> bool:

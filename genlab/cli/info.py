@@ -26,10 +26,12 @@ def run(args: argparse.Namespace) -> int:
     from genlab.gallery.answers import read_answers
     from genlab.gallery.scores import read_scores
     from genlab.gallery.words import stage
+    from genlab.records import require_whole
     from genlab.runs import RunDirectory, train_command
 
     directory = RunDirectory(args.run_path)
     record = directory.read()
+    require_whole(record, directory.record)
     scores, odd = read_scores(directory)
     answers, unreadable = read_answers(directory)
     if args.json:
@@ -38,7 +40,8 @@ def run(args: argparse.Namespace) -> int:
     print(f"{directory.path.name}: {_status(directory, record)}")
     print(f"  command      {train_command(record)}")
     print(f"  data         {record['spec']['name']} ({record['spec']['variant']})")
-    print(f"  parameters   {record['parameters']:,}")
+    if "parameters" in record:
+        print(f"  parameters   {record['parameters']:,}")
     print(f"  stages       {', '.join(record['stages'])}")
     if record["status"] != "completed" and record.get("progress"):
         print(f"  training     {stage(record['progress'])}")
