@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +55,9 @@ def check_record(record: Mapping[str, Any], path: Path) -> None:
         raise UsageError(f"{path}: progress is not what a run writes")
 
 
-def require_whole(record: Mapping[str, Any], path: Path) -> None:
-    """Raise UsageError where it lacks what a model cannot be built without."""
-    missing = [key for key in NEEDED if key not in record]
+def require_whole(record: Mapping[str, Any], path: Path, needed: Sequence[str] = NEEDED) -> None:
+    """Raise UsageError where it lacks something; by default what a model cannot be built without."""
+    missing = [key for key in needed if key not in record]
     if missing:
         raise UsageError(f"{path}: there is no {missing[0]} in it")
     if not all(isinstance(record["spec"].get(key), str) for key in ("name", "variant")):

@@ -56,7 +56,7 @@ QUALITY = SIGNED | {
 }
 
 
-def require(value: Any, shape: Shape, where: str = "it") -> None:
+def require(value: Any, shape: Shape, where: str = "") -> None:
     """Raise TypeError or KeyError, naming the place, for what has another shape."""
     if isinstance(shape, dict):
         _require_keys(value, shape, where)
@@ -75,15 +75,15 @@ def _require_keys(value: Any, shape: Mapping[str, Shape], where: str) -> None:
     for key, inner in shape.items():
         name = key.removesuffix("?")
         if name in value:
-            require(value[name], inner, f"{where}.{name}")
+            require(value[name], inner, f"{where}.{name}".lstrip("."))
         elif key == name:
-            raise KeyError(f"{where}.{name}")
+            raise KeyError(f"{where}.{name}".lstrip("."))
 
 
 def _require_type(value: Any, kind: Any, where: str) -> None:
     kinds = kind if isinstance(kind, tuple) else (kind,)
     if not isinstance(value, kind) or (isinstance(value, bool) and not {bool, object} & set(kinds)):
-        raise TypeError(f"{where} is a {type(value).__name__}")
+        raise TypeError(f"{where or 'it'} is a {type(value).__name__}")
 
 
 def optional(value: Any, shape: Shape, where: str) -> None:

@@ -155,10 +155,16 @@ def _plugins(packages: set[str], record: Mapping[str, Any]) -> dict[str, str]:
 def _scores(run: Run) -> Iterator[tuple[str, Any]]:
     """Every score and measurement of these very weights, by its name in a run."""
     for folder in (run.directory.scores, run.directory.metrics):
-        for path in sorted(folder.glob("*.json"), key=lambda p: p.stat().st_mtime_ns):
-            content = read_json(path, run.path)
-            if content["checkpoint"]["sha256"] == run.provenance["sha256"]:
-                yield f"{folder.name}/{path.name}", content
+        files = [path for path in sorted(folder.glob("*.json")) if path.is_file()]
+        found = [(f"{folder.name}/{path.name}", read_json(path, run.path)) for path in files]
+        ours = [(n, c) for n, c in found if _weights(c) == run.provenance["sha256"]]
+        yield from sorted(ours, key=lambda each: str(each[1].get("created")))
+
+
+def _weights(content: Any) -> Any:
+    """The checksum of the weights that a score is of; None where it does not say."""
+    checkpoint = content.get("checkpoint") if isinstance(content, dict) else None
+    return checkpoint.get("sha256") if isinstance(checkpoint, dict) else None
 
 
 @contextmanager

@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
 
     directory = RunDirectory(args.run_path)
     record = directory.read()
-    require_whole(record, directory.record)
+    require_whole(record, directory.record, ("status", "spec", "stages"))
     scores, odd = read_scores(directory)
     answers, unreadable = read_answers(directory)
     if args.json:
