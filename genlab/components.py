@@ -4,7 +4,8 @@ A component is a mapping with ``_target_: package.module.name``; ``_partial_: tr
 called later. Before anything is built, every key is checked against the target's signature and
 annotations (with a did-you-mean), and the target itself against what a configuration may name: parts
 that genlab and installed plugins define, and an exact list of torch and Lightning classes. A part is a
-class, or a function annotated to return an object; of genlab, only what lies in the folders of parts.
+class, or a function annotated to return an object; of genlab, only what lies in the folders of parts, and
+of its functions only those that a file of its own tree names.
 So opening the run directory of a stranger makes objects and does nothing else.
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 import enum
 import functools
 import inspect
+import itertools
 import re
 import sys
 import types
@@ -23,6 +25,7 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 from genlab.errors import PluginError, UsageError, in_words, place
+from genlab.options import core_configs
 from genlab.plugins import not_used, plugins, used_plugins
 from genlab.spelling import suggest
 
@@ -48,6 +51,7 @@ ALLOWED = frozenset(
 FOLDERS = tuple(
     f"genlab.{name}" for name in ("data", "likelihood", "metrics", "models", "nn", "training")
 )
+TARGET = re.compile(r"_target_:\s*([\w.]+)")
 RESERVED = ("_target_", "_partial_")
 _trusted_prefixes: list[str] = []
 
@@ -130,6 +134,10 @@ def resolve(path: str, where: str) -> Callable[..., Any]:
     The path is judged before anything is imported, and the object found there by its own module: an
     alias such as ``genlab.runs.os.getcwd`` does not count.
     """
+    if not isinstance(path, str):
+        raise UsageError(
+            f"{where}._target_={path}: expected the dotted name of a class or function"
+        )
     packages = {"genlab", *(p.package for p in used_plugins())}
     top = str(path).split(".")[0]
     extra = any(str(path).startswith(prefix) for prefix in _trusted_prefixes)
@@ -140,12 +148,26 @@ def resolve(path: str, where: str) -> Callable[..., Any]:
         raise _refused(path, where)
     if top == "genlab" and not _lies_in(path, FOLDERS):
         raise _refused(path, where)
+    if any(part.startswith("_") for part in path.split(".")):
+        raise _refused(path, where)
     target = _locate(path, where)
     if not _lies_in(target.__module__, FOLDERS if top == "genlab" else (top,)):
         raise _refused(path, where)
     if not _makes_an_object(target, packages | {"torch", "pytorch_lightning"}):
         raise _refused(path, where)
+    if top == "genlab" and not inspect.isclass(target) and path not in named_targets():
+        raise _refused(path, where)
     return target
+
+
+@functools.cache
+def named_targets() -> frozenset[str]:
+    """What the files of genlab's own tree name. A function of genlab's that none of them names is no part,
+    whatever it returns: it may write a file.
+    """
+    files = core_configs().glob("*/*.yaml")
+    found = (TARGET.findall(file.read_text(encoding="utf-8")) for file in files)
+    return frozenset(itertools.chain.from_iterable(found))
 
 
 def _refuse_unused(package: str, path: str, where: str) -> None:

@@ -29,6 +29,7 @@ from genlab.options import GROUPS, LOCAL, OWN, Option, core_configs, option
 from genlab.plugins import used_plugins
 from genlab.readable import UNREADABLE, fault
 from genlab.spelling import suggest
+from genlab.trust import Refused
 
 INSIDE = {
     "schedule": "model.schedule",
@@ -83,7 +84,7 @@ def compose(overrides: Sequence[str]) -> Composed:
         resolved: Any = OmegaConf.to_container(config, resolve=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise UsageError(_one_line(error)) from error
-    except UNREADABLE as error:
+    except (*UNREADABLE, Refused) as error:
         raise _unreadable(error) from error
     _require_keys(chosen, resolved)
     return Composed(written, resolved, {group: chosen.get(group) for group in GROUPS})
@@ -96,8 +97,11 @@ def _require_unambiguous(chosen: Mapping[str, Any]) -> None:
             option(group, chosen[group])
 
 
-def _unreadable(error: YAMLError | UnicodeDecodeError) -> GenlabError:
+def _unreadable(error: YAMLError | UnicodeDecodeError | Refused) -> GenlabError:
     """Of a file that is no YAML; whose fault that is follows from where it lies."""
+    if isinstance(error, Refused):
+        folders = [str(p.folder) for p in used_plugins() if p.folder]
+        return (PluginError if str(error).startswith(tuple(folders)) else UsageError)(str(error))
     mark = getattr(error, "problem_mark", None)
     theirs = mark and any(
         Path(mark.name).is_relative_to(p.folder) for p in used_plugins() if p.folder
@@ -190,7 +194,7 @@ def _normal(word: str) -> str:
         option(key, str(value))
         return f"+{key}={value}" if key == "experiment" else f"{key}={value}"
     if sign == "~" or key in GROUPS:
-        return word
+        return f"~{key}" if value == "null" else word
     if top in INSIDE:
         key = INSIDE[top] + key.removeprefix(top)
     if "*" in key:

@@ -38,7 +38,7 @@ def holding(file: Path, refusal: str) -> Iterator[None]:
 
 def is_held(file: Path) -> bool:
     """Whether a process on this machine holds it; nothing is changed."""
-    if not file.exists():
+    if not file.is_file():
         return False
     with file.open("r") as opened:
         try:

@@ -17,14 +17,15 @@ import os
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib.metadata import Distribution, EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
-from genlab.errors import GenlabError, PluginError, UsageError
+from genlab.errors import GenlabError, PluginError, UsageError, in_words
 from genlab.spelling import suggest
 from genlab.version import __version__
 
+GROUP = "genlab.plugins"
 ONLY, EXCEPT, STRICT = "GENLAB_PLUGINS", "GENLAB_DISABLE_PLUGINS", "GENLAB_STRICT_PLUGINS"
 RESERVED = ("genlab", "local")  # names of places that are no plugins
 
@@ -59,8 +60,7 @@ def plugins() -> tuple[Plugin, ...]:
     Raises UsageError where the environment names one that is not installed, PluginError in strict mode for
     one with a problem.
     """
-    entries = sorted(entry_points(group="genlab.plugins"), key=lambda e: (e.name, e.value))
-    found = tuple(_without_twins(list(_chosen([_plugin(entry) for entry in entries]))))
+    found = tuple(_without_twins(list(_chosen(list(_installed())))))
     wrong = [
         f"plugin {plugin.name} ({plugin.distribution}): {plugin.problem}"
         for plugin in found
@@ -73,6 +73,22 @@ def plugins() -> tuple[Plugin, ...]:
 
 def used_plugins() -> tuple[Plugin, ...]:
     return tuple(plugin for plugin in plugins() if plugin.used)
+
+
+def _installed() -> Iterator[Plugin]:
+    """Sorted by name; first those distributions that cannot say whether they are any."""
+    try:
+        entries = list(entry_points(group=GROUP))
+    except Exception:  # one broken file, and importlib tells of none: they are asked one by one
+        entries = []
+        for distribution in distributions():
+            try:
+                entries += distribution.entry_points.select(group=GROUP)
+            except Exception as error:
+                name = Path(str(getattr(distribution, "_path", "unknown"))).name
+                yield Plugin("", "", name, "unknown", problem=f"{in_words(error)} in its metadata")
+    unique = dict.fromkeys(entries)
+    yield from map(_plugin, sorted(unique, key=lambda e: (e.name, e.value)))
 
 
 def _plugin(entry: EntryPoint) -> Plugin:

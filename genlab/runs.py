@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shlex
 import socket
 import sys
@@ -23,6 +24,9 @@ from typing import Any, BinaryIO
 
 from genlab.errors import GenlabError, UsageError
 from genlab.holding import beats, holding, is_held
+from genlab.records import check_record
+from genlab.sums import require_listed
+from genlab.trust import Refused, read_json, read_text, read_yaml
 
 SCHEMA = 1
 MOST_THREADS = 8  # of a process: small models do not gain from more
@@ -70,11 +74,6 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
@@ -91,7 +90,17 @@ class RunDirectory:
 
     @property
     def config(self) -> Path:
-        return self.path / "config.yaml"
+        return self.path / ("config.json" if self.exported else "config.yaml")
+
+    @property
+    def weights(self) -> Path:
+        """Of an export, which has no checkpoints."""
+        return self.path / "model.safetensors"
+
+    @property
+    def exported(self) -> bool:
+        """Whether this is what genlab export wrote: one model and its scores, which nothing changes."""
+        return self.weights.is_file()
 
     @property
     def curves(self) -> Path:
@@ -138,13 +147,21 @@ class RunDirectory:
         for file in (self.record, self.config):
             if not file.is_file():
                 raise UsageError(f"{self.path} is not a run directory: it has no {file.name}")
-        try:
-            record = json.loads(self.record.read_text())
-        except json.JSONDecodeError as error:
-            raise UsageError(f"{self.record} is not JSON: {error}") from None
+        if self.exported:
+            require_listed(self.path, self.record.name)
+            require_listed(self.path, self.config.name)
+        record = read_json(self.record, self.path)
         if not isinstance(record, dict) or record.get("schema") != SCHEMA:
             raise UsageError(f"{self.record} is no run record of schema {SCHEMA}")
+        check_record(record, self.record)
         return record
+
+    def read_config(self) -> dict[str, Any]:
+        """The configuration. Raises UsageError where it cannot be read, or is no keys and values."""
+        config = (read_json if self.exported else read_yaml)(self.config, self.path)
+        if not isinstance(config, dict):
+            raise UsageError(f"{self.config}: expected keys and values, as model: …")
+        return config
 
     def sweep(self) -> None:
         """Remove the temporary files that a killed process left."""
@@ -161,7 +178,7 @@ class RunDirectory:
         self.update(training_seconds=round(before + seconds, 3), **changes)
 
     def _known(self) -> dict[str, Any]:
-        return json.loads(self.record.read_text()) if self.record.exists() else {}
+        return read_json(self.record) if self.record.exists() else {}
 
     @property
     def _lock(self) -> Path:
@@ -172,6 +189,10 @@ class RunDirectory:
 
         Raises UsageError where another living process holds it, or it cannot be written.
         """
+        if self.exported:
+            raise UsageError(
+                f"{self.path} is an export, which no training goes on with: name a run"
+            )
         require_writable(self.path)
         return holding(self._lock, f"{self.path} is being trained by another process")
 
@@ -281,12 +302,14 @@ def _version(package: str) -> str | None:
 
 
 def _git_revision() -> str | None:
-    """The commit that the current directory is at, where it is a checkout (read without running git)."""
-    head = Path(".git/HEAD")
-    if not head.is_file():
+    """The commit that the current directory is at, where it is a checkout (read without running git).
+
+    What is no commit is not written down: whoever made the folder chose which file is read here.
+    """
+    try:
+        text = read_text(Path(".git/HEAD"), Path(".git")).strip()
+        if text.startswith("ref: "):
+            text = read_text(Path(".git", text[5:]), Path(".git")).strip()
+    except Refused:
         return None
-    text = head.read_text().strip()
-    if not text.startswith("ref: "):
-        return text
-    ref = Path(".git") / text[5:]
-    return ref.read_text().strip() if ref.is_file() else None
+    return text if re.fullmatch(r"[0-9a-f]{40,64}", text) else None

@@ -6,7 +6,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
 from hydra.core.plugins import Plugins
@@ -15,12 +19,15 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 
 from genlab.options import OWN, Tree, trees
+from genlab.trust import Refused
+from genlab.trust.text import require_bounded
 
 
 def register() -> None:
     """Tell Hydra; doing so again changes nothing."""
     Plugins.instance().register(_Trees)
     Plugins.instance().register(_Qualified)
+    Plugins.instance().register(_Folder)
 
 
 class _Trees(SearchPathPlugin):
@@ -30,7 +37,33 @@ class _Trees(SearchPathPlugin):
                 provider=tree.distribution, path=f"{_Qualified.scheme()}://{tree.name}"
             )
             if tree.name != OWN:  # which is Hydra's primary one
-                search_path.append(provider=tree.distribution, path=f"file://{tree.folder}")
+                path = f"{_Folder.scheme()}://{tree.folder}"
+                search_path.append(provider=tree.distribution, path=path)
+
+
+@contextmanager
+def _checked(path: Path) -> Iterator[None]:
+    """Reading a file that may stand for too much, or have a first line that Hydra does not understand."""
+    require_bounded(path)
+    try:
+        yield
+    except ValueError as error:
+        if isinstance(error, UnicodeDecodeError):
+            raise
+        raise Refused(f"{path}: {error}") from error
+
+
+class _Folder(FileConfigSource):
+    """A tree of somebody else's, whose files are looked at before they are read."""
+
+    @staticmethod
+    def scheme() -> str:
+        return "genlab-tree"
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        path = Path(self.path, self._normalize_file_name(config_path))
+        with _checked(path):
+            return super().load_config(config_path)
 
 
 class _Qualified(ConfigSource):
@@ -42,8 +75,9 @@ class _Qualified(ConfigSource):
 
     def load_config(self, config_path: str) -> ConfigResult:
         path = self._tree.folder / self._inside(config_path)
-        header = self._get_header_dict(path.read_text(encoding="utf-8"))
-        return ConfigResult(self.provider, self.full_path(), OmegaConf.load(path), header)
+        with _checked(path):
+            header = self._get_header_dict(path.read_text(encoding="utf-8"))
+            return ConfigResult(self.provider, self.full_path(), OmegaConf.load(path), header)
 
     def available(self) -> bool:
         return True

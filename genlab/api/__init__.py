@@ -28,6 +28,10 @@ def train(*overrides: str, resume: str | None = None) -> Run:
         return Session(plan, tried, directory).carry_out()
 
 
-def open(path: str | Path) -> Run:
-    """The run in a directory. Its data are not needed until they are asked for."""
-    return Run(RunDirectory(Path(path)))
+def open(path: str | Path, results: str | Path | None = None) -> Run:
+    """The run, or the export, in a directory. Its data are not needed until they are asked for.
+
+    results: another folder to keep the scores in that are computed; those of an export are kept nowhere
+    else. Nothing in the directory is run: docs/security.md says what that means.
+    """
+    return Run(RunDirectory(Path(path)), results=None if results is None else Path(results))

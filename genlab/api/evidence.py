@@ -9,15 +9,17 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
 from genlab.contracts import DataSpec, Evidence, Noisy, Observed, Pooled, Support, UsageError
+from genlab.trust import Refused
+from genlab.trust.arrays import read_npz
+from genlab.trust.pictures import read_picture
 
 HALVES = ("left", "right", "top", "bottom")
 KINDS: dict[str, type] = {"observed": Observed, "noisy": Noisy, "pooled": Pooled}
@@ -128,9 +130,8 @@ def _pixels(file: Path, shape: tuple[int, ...], option: str, resize: bool) -> Te
     """An image as (C, H, W) in [0, 1], of exactly this shape."""
     channels, height, width = shape
     try:
-        with Image.open(file) as image:
-            image.load()
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        image = read_picture(file)
+    except Refused as error:
         raise UsageError(f"{option}{file} is no image that can be read: {error}") from None
     if image.size != (width, height) and not resize:
         raise UsageError(
@@ -150,9 +151,8 @@ def _pixels(file: Path, shape: tuple[int, ...], option: str, resize: bool) -> Te
 
 def _read_array(file: Path, shape: tuple[int, ...]) -> Tensor:
     try:
-        with np.load(file, allow_pickle=False) as arrays:
-            x = torch.from_numpy(np.asarray(arrays["x"], np.float32))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        x = torch.from_numpy(np.asarray(read_npz(file, ["x"])["x"], np.float32))
+    except (Refused, ValueError, TypeError, KeyError) as error:
         raise UsageError(f"--complete {file} holds no array x that can be read: {error}") from None
     if tuple(x.shape) == shape:
         x = x[None]

@@ -16,8 +16,8 @@ from genlab.api.metrics import (
     possible,
     unasked,
 )
-from genlab.components import build, check, coerce
-from genlab.config import compose
+from genlab.components import build, check, coerce, is_component
+from genlab.config import REQUIRED, compose
 from genlab.contracts import (
     DataModule,
     DataSpec,
@@ -28,6 +28,7 @@ from genlab.contracts import (
     UnsupportedData,
     UsageError,
 )
+from genlab.memory import available
 from genlab.metrics import how_many
 from genlab.options import options
 from genlab.runs import digest
@@ -183,6 +184,22 @@ def build_model(node: Mapping[str, Any], spec: DataSpec, seed: int) -> Model:
         raise UnsupportedData(f"{error}; try {_alternatives(node)}") from None
 
 
+def require_room_for(node: Mapping[str, Any], spec: DataSpec) -> None:
+    """Raise UsageError where a model would not fit into memory. It is built without any, as far as it can
+    be, so that a file of a few bytes takes none.
+    """
+    try:
+        with torch.device("meta"):
+            empty = build(node, spec, where="model")
+    except (RuntimeError, TypeError, UnsupportedData):  # its first weights follow from numbers
+        return
+    size = sum(t.numel() * t.element_size() for t in (*empty.parameters(), *empty.buffers()))
+    if size > (room := available(torch.device("cpu"))):
+        raise UsageError(
+            f"the model takes {size / 2**30:,.1f} GiB, and {room / 2**30:,.1f} GiB are free"
+        )
+
+
 def _alternatives(node: Mapping[str, Any]) -> str:
     """Data configurations that this model can be built for, tried without memory for its weights."""
     found = []
@@ -198,6 +215,8 @@ def _alternatives(node: Mapping[str, Any]) -> str:
 
 
 def _check_node(key: str, node: Any) -> None:
+    if key in REQUIRED and not is_component(node):
+        raise UsageError(f"{key}={node}: expected a component, as {key}._target_=…")
     if key in ("model", "likelihood"):
         check(node, key, given=1)
     elif key == "metric":
@@ -218,7 +237,7 @@ def _seed(config: Mapping[str, Any]) -> int:
 
 
 def _splits(given: Any) -> list[str]:
-    splits = [given] if isinstance(given, str) else list(given or [])
+    splits = given or [] if isinstance(given, list | None) else [given]
     for split in splits:
         if split not in SPLITS:
             raise UsageError(f"evaluate={split}: expected some of {', '.join(SPLITS)}, or []")

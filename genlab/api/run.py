@@ -1,46 +1,59 @@
-"""A run directory as an object: its model, its data, its scores, its samples."""
+"""A run directory, or an export of one, as an object: its model, its data, its scores, its samples."""
 
 from __future__ import annotations
 
 import copy
-import json
+import shutil
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
-import yaml
 from torch import Tensor
 
 from genlab.api import answers as answer_files
 from genlab.api import scores as score_files
 from genlab.api.metrics import build_metrics, of_answers, of_samples, possible, unasked
-from genlab.api.plan import build_model
+from genlab.api.plan import build_model, require_room_for
 from genlab.api.quality import write_quality
-from genlab.components import build
+from genlab.components import build, is_component
 from genlab.contracts import DataModule, DataSpec, GenerativeModel, Likelihood, Model, UsageError
 from genlab.launch import rank
 from genlab.likelihood import evaluate
 from genlab.likelihood.scoring import Scored
 from genlab.metrics import Answers, DatumMetric, SampleMetric, answer, how_many, measure
-from genlab.runs import RunDirectory, file_digest, require_writable
+from genlab.records import require_whole
+from genlab.runs import RunDirectory, require_writable
 from genlab.sampling import draw
+from genlab.sums import file_digest, require_listed
 from genlab.training import TrainerSettings, averaged, load_checkpoint, load_weights
+from genlab.trust import read_json, require_plain
+from genlab.trust.tensors import read_tensors
 
 
 class Run:
-    """A run directory as an object: its model, its data, its scores."""
+    """A run directory, or an export of one, as an object: its model, its data, its scores.
+
+    results: where scores are kept that are computed; by default in the run itself, and nowhere of an
+    export, which nothing changes.
+    """
 
     def __init__(
         self,
         directory: RunDirectory,
         *,
+        results: Path | None = None,
         model: Model | None = None,
         data: DataModule | None = None,
     ) -> None:
         self.directory = directory
         self.record = directory.read()
+        require_plain(directory.path)
+        require_whole(self.record, directory.record)
+        self._results = None if results is None else RunDirectory(results)
         self._model, self._data = model, data
 
     @property
@@ -49,23 +62,50 @@ class Run:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        try:
-            return yaml.safe_load(self.directory.config.read_text())
-        except yaml.YAMLError as error:
-            where = " ".join(str(error).split())
-            raise UsageError(f"{self.directory.config} is not YAML: {where}") from None
+        return self.directory.read_config()
 
     @cached_property
     def spec(self) -> DataSpec:
-        return DataSpec(**self.record["spec"])
+        try:
+            return DataSpec.of(self.record["spec"])
+        except UsageError as error:
+            raise UsageError(f"{self.directory.record}: {error}") from None
+
+    @property
+    def results(self) -> RunDirectory:
+        """Where what is computed is kept."""
+        if self._results is None:
+            self._results = self.directory
+            if self.directory.exported:
+                temporary = mkdtemp(prefix="genlab-")
+                weakref.finalize(self, shutil.rmtree, temporary, ignore_errors=True)
+                self._results = RunDirectory(Path(temporary))
+        return self._results
+
+    def export(self, out: str | Path) -> Path:
+        """Write what others need to use the model into a new folder, and return it: see ``api.export``."""
+        from genlab.api.export import export
+
+        return export(self, Path(out))
+
+    def weights(self) -> dict[str, Tensor]:
+        """By name, as evaluation and sampling use them: averaged where training averaged them.
+
+        Raises UsageError where they are missing, altered, or anything but numbers.
+        """
+        if self.directory.exported:
+            require_listed(self.path, self.directory.weights.name)
+            return read_tensors(self.directory.weights)
+        return load_checkpoint(self.checkpoint).get("state_dict", {})
 
     @property
     def model(self) -> Model:
         """The trained model in eval mode, with the final weights of the newest stage that has any."""
         if self._model is None:
-            model = build_model(self.config["model"], self.spec, self.record["seed"])
-            path = self.checkpoint
-            load_weights(model, load_checkpoint(path), path)
+            weights = self.weights()
+            require_room_for(self.node("model"), self.spec)
+            model = build_model(self.node("model"), self.spec, self.record["seed"])
+            load_weights(model, {"state_dict": weights}, self.checkpoint)
             self._model = model.eval()
         return self._model
 
@@ -77,8 +117,15 @@ class Run:
     @property
     def data(self) -> DataModule:
         if self._data is None:
-            self._data = build(self.config["data"], where="data")
+            self._data = build(self.node("data"), where="data")
         return self._data
+
+    def node(self, key: str) -> dict[str, Any]:
+        """A component of the configuration. Raises UsageError where there is none."""
+        node = self.config.get(key)
+        if not isinstance(node, dict) or not is_component(node):
+            raise UsageError(f"{self.directory.config}: {key} is no component, as _target_: …")
+        return node
 
     @property
     def checkpoint(self) -> Path:
@@ -86,6 +133,8 @@ class Run:
 
         Raises UsageError where there is none yet.
         """
+        if self.directory.exported:
+            return self.directory.weights
         for stage in reversed(self.record["stages"]):
             for which in ("best", "last", "previous"):
                 path = self.directory.checkpoint(stage, which)
@@ -97,13 +146,13 @@ class Run:
     def scores(self) -> list[dict[str, Any]]:
         """Every score that was computed, oldest first."""
         files = sorted(self.directory.scores.glob("*.json"), key=lambda p: p.stat().st_mtime)
-        return [json.loads(p.read_text()) for p in files]
+        return [read_json(p) for p in files]
 
     @property
     def answers(self) -> list[dict[str, Any]]:
         """The means of the metrics of the model's answers, oldest first."""
         files = sorted(self.directory.metrics.glob("*.json"), key=lambda p: p.stat().st_mtime)
-        found = [json.loads(p.read_text()) for p in files]
+        found = [read_json(p) for p in files]
         return [content for content in found if content.get("kind") == "answers"]
 
     def evaluate(
@@ -135,8 +184,8 @@ class Run:
 
         In a precision that casts weights it is computed for each, as Lightning would cast it too.
         """
-        node = dict(likelihood or self.config["likelihood"])
-        require_writable(self.path)
+        node = dict(likelihood or self.node("likelihood"))
+        require_writable(self.results.path)
         chosen = self._settings(settings)
         model = require_generative(self._model_in(chosen), "likelihood")
         estimator: Likelihood = build(node, model, where="likelihood")
@@ -148,14 +197,14 @@ class Run:
             write = partial(self._write_score, question, about)
             prepared = bool(found) and model is self.model
             evaluate(model, estimator, self.data, split, trainer, noise, write, prepared=prepared)
-            file = question.file(self.directory)
-            found.append(json.loads(file.read_text()) if rank() == 0 else None)
+            file = question.file(self.results)
+            found.append(read_json(file) if rank() == 0 else None)
         return found
 
     def _write_score(
         self, question: score_files.Question, about: Callable[[], dict[str, Any]], scored: Scored
     ) -> None:
-        score_files.write_score(self.directory, self.data, question, scored, about())
+        score_files.write_score(self.results, self.data, question, scored, about())
 
     def measure(
         self,
@@ -178,7 +227,7 @@ class Run:
         Raises UsageError for a metric that the model cannot have, and where n is too large or too small
         for the data or a metric.
         """
-        require_writable(self.path)
+        require_writable(self.results.path)
         chosen = self._settings(settings)
         model = self._model_in(chosen)
         noise: int = self.record["seed"] if seed is None else seed
@@ -207,10 +256,10 @@ class Run:
         trainer, about = self._trainer(settings)
 
         def write(found: Answers) -> None:
-            answer_files.write_answers(self.directory, self.data, question, found, about())
+            answer_files.write_answers(self.results, self.data, question, found, about())
 
         answer(metric, self.data, split, trainer, seed=seed, write=write)
-        return json.loads(question.file(self.directory).read_text()) if rank() == 0 else {}
+        return read_json(question.file(self.results)) if rank() == 0 else {}
 
     def _quality(
         self,
@@ -221,9 +270,9 @@ class Run:
         sampler: Mapping[str, Any] | None,
     ) -> list[dict[str, Any]]:
         samples = self.sample(n, seed=seed, sampler=sampler)
-        about = {"checkpoint": self._provenance}
+        about = {"checkpoint": self.provenance}
         return [
-            write_quality(self.directory, self.data, split, measured, seed, about, sampler)
+            write_quality(self.results, self.data, split, measured, seed, about, sampler)
             for measured in measure(metrics, samples, self.data, split)
         ]
 
@@ -232,7 +281,7 @@ class Run:
         and not necessarily what looks at it now."""
         if given is not None:
             return given
-        node = dict(self.config["trainer"])
+        node = dict(self.node("trainer"))
         if node.get("launcher", "genlab") != "genlab":
             for key in ("launcher", "strategy", "devices", "num_nodes"):
                 node.pop(key, None)
@@ -249,7 +298,7 @@ class Run:
 
         def about() -> dict[str, Any]:
             return {
-                "checkpoint": self._provenance,
+                "checkpoint": self.provenance,
                 "world_size": trainer.world_size,
                 "device": trainer.strategy.root_device.type,
                 "seconds": round(time.monotonic() - start, 2),
@@ -258,8 +307,10 @@ class Run:
         return trainer, about
 
     @cached_property
-    def _provenance(self) -> dict[str, Any]:
+    def provenance(self) -> dict[str, Any]:
         """Which weights a number was computed with."""
+        if self.directory.exported:
+            return dict(self.record["export"]["checkpoint"])
         content = load_checkpoint(self.checkpoint)
         return {
             "path": str(self.checkpoint.relative_to(self.path)),

@@ -21,6 +21,7 @@ from genlab.launch import rank
 from genlab.options import GROUPS
 from genlab.runs import RunDirectory, write_text
 from genlab.training import NonFinite, Validation
+from genlab.trust import read_text
 
 Train = Callable[[Plan, RunDirectory], Validation | None]
 Tried = Sequence[tuple[dict[str, Any], Plan]]
@@ -138,6 +139,6 @@ def _word(key: str, value: Any) -> str:
 def _adopt(run: RunDirectory, winner: RunDirectory, plan: Plan) -> None:
     """Give the run the winner's weights, curves and settings."""
     shutil.copytree(winner.path / "checkpoints", run.path / "checkpoints", dirs_exist_ok=True)
-    write_text(run.curves, winner.curves.read_text())
+    write_text(run.curves, read_text(winner.curves))
     write_text(run.config, yaml.safe_dump(plan.composed.record, sort_keys=False))
     run.update(**plan.about_model)

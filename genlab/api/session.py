@@ -32,6 +32,7 @@ from genlab.runs import (
     write_text,
 )
 from genlab.training import TrainerSettings, Validation, fit
+from genlab.trust import require_plain
 
 
 def choose_directory(plan: Plan, resume: str | None) -> RunDirectory:
@@ -58,9 +59,10 @@ def choose_directory(plan: Plan, resume: str | None) -> RunDirectory:
 
 def _require_same_run(run: RunDirectory, plan: Plan) -> None:
     record = run.read()
+    require_plain(run.path)  # what is written into it stays there
     if record["fingerprint"] == plan.fingerprint:
         return
-    before = yaml.safe_load(run.config.read_text())
+    before = run.read_config()
     ours = plan.composed.identity
     found = differences({key: before.get(key) for key in ours}, ours)
     again = train_command(record, "--resume", str(run.path))

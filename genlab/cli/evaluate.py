@@ -4,6 +4,7 @@
   genlab evaluate RUN likelihood=elbo trainer=ddp_cpu
   genlab evaluate RUN metric=all samples=2000
   genlab evaluate RUN metric=frechet sampler=dpm sampler.steps=20
+  genlab evaluate EXPORT -o found
 
 Model and data come from the run; likelihood, trainer and seed may be set anew. With neither likelihood=…
 nor metric=… a run gets what training gives it: its likelihood, and the metrics of its answers
@@ -26,6 +27,12 @@ SETTABLE = ("likelihood", "metric", "samples", "sampler", "trainer", "seed")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("words", nargs="+", metavar="RUN|key=value", help="runs and settings")
     parser.add_argument("--split", default="test", choices=("train", "val", "test"))
+    parser.add_argument(
+        "-o",
+        "--out",
+        metavar="DIR",
+        help="where to keep the files; a run keeps its own, an export none",
+    )
     parser.add_argument("--json", action="store_true", help="print the files written")
 
 
@@ -44,9 +51,13 @@ def run(args: argparse.Namespace) -> int:
     tops = {word.lstrip("+~").split("=")[0].split(".")[0] for word in overrides}
     for top in tops - set(SETTABLE):
         raise UsageError(f"{top}: a run's {top} is given by the run{suggest(top, SETTABLE)}")
+    if args.out is not None and len(paths) > 1:
+        raise UsageError(
+            f"-o {args.out}: name one run, not {len(paths)}, whose files would be mixed up"
+        )
     composed = compose(overrides)
     asked = _Asked(composed.resolved, tops, args.split, composed.choices["metric"] == "all")
-    found = [result for path in paths for result in asked.of(open(path))]
+    found = [result for path in paths for result in asked.of(open(path, args.out))]
     if rank() == 0:
         lines = [describe_any(result) for result in found]
         print(json.dumps(found, indent=2) if args.json else "\n".join(lines))

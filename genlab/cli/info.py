@@ -31,12 +31,15 @@ def run(args: argparse.Namespace) -> int:
 
     from genlab.cli.words import describe_any
     from genlab.gallery.answers import read_answers
+    from genlab.gallery.scores import read_scores
     from genlab.gallery.words import stage
+    from genlab.records import require_whole
     from genlab.runs import RunDirectory, train_command
 
     directory = RunDirectory(args.run_path)
     record = directory.read()
-    scores = [json.loads(p.read_text()) for p in sorted(directory.scores.glob("*.json"))]
+    require_whole(record, directory.record, ("status", "spec", "stages"))
+    scores, odd = read_scores(directory)
     answers, unreadable = read_answers(directory)
     if args.json:
         print(json.dumps({"run": record, "scores": scores, "answers": answers}, indent=2))
@@ -44,7 +47,8 @@ def run(args: argparse.Namespace) -> int:
     print(f"{directory.path.name}: {_status(directory, record)}")
     print(f"  command      {train_command(record)}")
     print(f"  data         {record['spec']['name']} ({record['spec']['variant']})")
-    print(f"  parameters   {record['parameters']:,}")
+    if "parameters" in record:
+        print(f"  parameters   {record['parameters']:,}")
     print(f"  stages       {', '.join(record['stages'])}")
     if record["status"] != "completed" and record.get("progress"):
         print(f"  training     {stage(record['progress'])}")
@@ -54,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     _print_selection(record)
     for result in [*scores, *answers]:
         print(f"  {describe_any(result)}")
-    for problem in unreadable:
+    for problem in odd + unreadable:
         print(f"  {problem}")
     return 0
 

@@ -23,6 +23,8 @@ VERBS = (
     "tune",
     "evaluate",
     "sample",
+    "export",
+    "verify",
     "gallery",
     "compare",
     "list",

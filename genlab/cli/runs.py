@@ -80,9 +80,9 @@ def _progress(record: dict[str, Any]) -> str | None:
 
 def _best(run: RunDirectory) -> dict[str, Any] | None:
     """The best of its scores on the test split, or else on the validation split."""
-    import json
+    from genlab.gallery.scores import read_scores
 
-    scores = [json.loads(path.read_text()) for path in run.scores.glob("*.json")]
+    scores, _ = read_scores(run)
     for split in ("test", "val"):
         found = [s for s in scores if s["data"]["split"] == split and s["nats"]["mean"] is not None]
         if found:

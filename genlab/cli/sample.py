@@ -62,6 +62,10 @@ def run(args: argparse.Namespace) -> int:
     if args.resize and args.complete is None:
         raise UsageError("--resize is for --complete FILE")
     opened = open(paths[0])
+    if opened.directory.exported and args.out is None:
+        raise UsageError(
+            f"{opened.path} is an export, which nothing changes: say where with -o DIR"
+        )
     folder = args.out or opened.directory.samples
     if args.complete is not None:
         if sampler is not None or args.guidance != 1:

@@ -24,12 +24,12 @@ def describe(score: dict[str, Any]) -> str:
     nats, data = score["nats"], score["data"]
     head = f"{data['name']} ({data['variant']}) {data['split']}, n={data['n']}: "
     if nats["mean"] is None:
-        return f"{head}no number ({nats['reason']}), {nats['method']}"
-    error = f" ± {nats['stderr']:.2f}" if nats["stderr"] is not None else ""
-    bits = score["bits_per_dim"]
+        return f"{head}no number ({nats.get('reason')}), {nats['method']}"
+    error = f" ± {nats['stderr']:.2f}" if nats.get("stderr") is not None else ""
+    bits = score.get("bits_per_dim")
     unit = f" nats = {bits:.3f} bits/dim" if bits is not None else " nats (density)"
     kind = f"{nats['guarantee']}, {nats['method']}"
-    nll = f"{SIGNS[nats['guarantee']]}{-nats['mean']:.2f}{error}{unit}"
+    nll = f"{SIGNS.get(nats['guarantee'], '≈ ')}{-nats['mean']:.2f}{error}{unit}"
     return f"{head}NLL {nll} ({kind}){_between(nats)}{_floor(score)}{_beside(nats)}"
 
 
@@ -48,12 +48,12 @@ def _beside(nats: dict[str, Any]) -> str:
 
 def _floor(score: dict[str, Any]) -> str:
     """The floor, in bits per dimension too where the score has them."""
-    if score["floor"] is None:
+    if (score.get("floor") or {}).get("nats") is None:
         return ""
     nats, bits = -score["floor"]["nats"], ""
-    if score["bits_per_dim"] is not None:
+    if score.get("bits_per_dim") and score["nats"]["mean"]:
         bits = f" = {nats * score['bits_per_dim'] / -score['nats']['mean']:.3f} bits/dim"
-    behind = nats < -score["nats"]["mean"] - 2 * (score["nats"]["stderr"] or 0.0)
+    behind = nats < -score["nats"]["mean"] - 2 * (score["nats"].get("stderr") or 0.0)
     hint = ", which is better: train longer or faster" if behind else ""
     return f"; independent entries: {nats:.2f}{bits}{hint}"
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from pytorch_lightning import LightningDataModule
@@ -59,6 +61,32 @@ class DataSpec:
             raise UsageError(f"{self.name!r} is REAL data and has no levels, not {self.levels}")
         if self.support is not Support.REAL and self.log_scale != 0.0:
             raise UsageError(f"log_scale belongs to REAL data; {self.name!r} is {self.support}")
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> DataSpec:
+        """One that was written down as JSON. Raises UsageError, in one line, for what is none."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        if sorted(content) != sorted(names):
+            raise UsageError(f"spec has {list(content)}, expected {names}")
+        shape, classes, levels = content["shape"], content["classes"], content["levels"]
+        numbers = [*shape, classes] if isinstance(shape, list | tuple) else [None]
+        if not all(type(n) is int and 0 <= n < 2**31 for n in numbers):
+            raise UsageError(f"spec has shape {shape} and classes {classes}")
+        if content["support"] not in list(Support):
+            known = ", ".join(Support)
+            raise UsageError(f"spec has support {content['support']!r}, expected {known}")
+        if levels is not None and (type(levels) is not int or not 2 <= levels <= 2**24):
+            raise UsageError(
+                f"spec has levels {levels}, expected a whole number from 2 on, or null"
+            )
+        scale = content["log_scale"]
+        if type(scale) not in (int, float):
+            raise UsageError("spec needs a number 'log_scale'")
+        if not math.isfinite(scale):
+            raise UsageError(f"spec has log_scale {scale}, expected a finite number")
+        if not all(isinstance(content[key], str) for key in ("name", "variant")):
+            raise UsageError("spec needs a text 'name' and a text 'variant'")
+        return cls(**{**content, "shape": tuple(shape), "log_scale": float(scale)})
 
     @property
     def size(self) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -31,6 +30,8 @@ from genlab.data.source import SPLITS
 from genlab.data.tables import DebdTable
 from genlab.progress import progress
 from genlab.runs import atomic
+from genlab.trust import Refused
+from genlab.trust.packed import members
 
 CHUNK = 2**20  # bytes read at a time
 PATIENCE = 30.0  # seconds to wait for a server
@@ -195,11 +196,7 @@ def _chunks(url: str, name: str) -> Iterator[bytes]:
 def _unpack(archive: IO[bytes], download: Download, folder: Path) -> None:
     """Keep the expected members of a tar archive, and nothing else that may be in it."""
     try:
-        with tarfile.open(fileobj=archive, mode="r:*") as tar:
-            for name in download.members:
-                content = tar.extractfile(name)
-                if content is None:
-                    raise GenlabError(f"{name} in {download.name} is no file")
-                _keep(content, folder / name)
-    except (tarfile.TarError, KeyError, EOFError) as error:
+        for name, content in members(archive, download.members):
+            _keep(content, folder / name)
+    except Refused as error:
         raise GenlabError(f"{download.name} is no archive of CIFAR-10: {error}") from error

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import math
 import mmap
-import re
 from collections import OrderedDict
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from genlab.contracts import DataError
 from genlab.data.shard_index import Column, inside
+from genlab.trust import admit
+from genlab.trust.arrays import npy_header
 
 OPEN = 256  # files of one column that a process has open; many systems allow a thousand in all
-HEADER = re.compile(
-    r"\{'descr': '(.*?)', 'fortran_order': (True|False), 'shape': \(([\d, ]*)\), \}\s*"
-)
 
 
 class MappedRows:
@@ -102,31 +100,21 @@ def _runs(cuts: np.ndarray) -> Iterator[tuple[int, int]]:
 def _begin(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> int:
     """Where the numbers of an .npy file begin, which has this shape and type and is whole."""
     try:
-        with path.open("rb") as file:
-            found = _header(file)
+        with admit(path).open("rb") as file:
+            found, columns, size = npy_header(file)
             begin, end = file.tell(), file.seek(0, 2)
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}): get the shards anew") from error
-    except ValueError as error:
+    except DataError:
+        raise
+    except (ValueError, TypeError) as error:
         raise DataError(f"{path} is no .npy file ({error}): get the shards anew") from error
-    if found != (dtype.str, "False", shape):
+    if (found, columns, size) != (dtype, False, shape):
         raise DataError(
-            f"{path} holds {found[0]!r} {found[2]}{' by columns' if found[1] == 'True' else ''}, and the "
+            f"{path} holds {found.str!r} {size}{' by columns' if columns else ''}, and the "
             f"index says {dtype.str!r} {shape}: get the shards anew"
         )
     whole = begin + math.prod(shape) * dtype.itemsize
     if end != whole:
         raise DataError(f"{path} has {end} bytes in place of {whole}: get the shards anew")
     return begin
-
-
-def _header(file: BinaryIO) -> tuple[str, str, tuple[int, ...]]:
-    """(type, by columns, shape) as written; the file then stands where its numbers begin.
-
-    Raises ValueError. NumPy would read the text as Python, which is more than there can be in it.
-    """
-    magic, length = file.read(8), int.from_bytes(file.read(2), "little")
-    found = HEADER.fullmatch(file.read(length).decode("latin-1"))
-    if magic != b"\x93NUMPY\x01\x00" or found is None:
-        raise ValueError("its header is another")
-    return found[1], found[2], tuple(int(n) for n in found[3].split(",") if n.strip())

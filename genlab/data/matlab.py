@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from genlab.contracts import DataError
+from genlab.trust.files import read_bytes
+from genlab.trust.packed import inflated
 
 HEADER = 128  # bytes before the first element
 COMPRESSED, MATRIX = 15, 14
@@ -26,21 +28,21 @@ def read_mat(path: Path) -> dict[str, np.ndarray]:
     Raises DataError where it is no such file, or not a complete one.
     """
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
         if content[:6] != b"MATLAB" or content[126:128] != b"IM":
             raise ValueError("no header")
-        return dict(_arrays(content[HEADER:]))
-    except (OSError, ValueError, KeyError, StopIteration, struct.error, zlib.error) as error:
+        return dict(_arrays(content[HEADER:], path))
+    except (ValueError, KeyError, IndexError, RecursionError, struct.error, zlib.error) as error:
         reason = str(error) or "it ends too early"
         raise DataError(
             f"{path} is no complete MATLAB 5 file ({reason}): fetch it again"
         ) from error
 
 
-def _arrays(content: bytes) -> Iterator[tuple[str, np.ndarray]]:
+def _arrays(content: bytes, path: Path) -> Iterator[tuple[str, np.ndarray]]:
     for kind, data in _elements(content):
         if kind == COMPRESSED:
-            yield from _arrays(zlib.decompress(data))
+            yield from _arrays(inflated(data, path), path)
         elif kind == MATRIX and data:
             parts = list(_elements(data))
             if parts[0][1][0] in NUMERIC:

@@ -74,7 +74,7 @@ def _read_splits(path: Path) -> dict[str, Arrays]:
     for split in SPLITS:
         name = next((name for name in NAMES[split] if name in arrays), None)
         if name is not None:
-            x = unpack(arrays, name) if "n_vars" in arrays else arrays[name]
+            x = unpack(arrays, name, path) if "n_vars" in arrays else arrays[name]
             label = arrays.get("labels" if name == "x" else f"{name}_labels")
             where = f"array {name!r} of {path}"
             splits[split] = Arrays(_data(x, where), _labels(label, len(x), where))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import IO
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from genlab.contracts import DataError
+from genlab.trust.pictures import read_picture
 
 DEEP = ("I", "F")  # modes that begin so have more than 8 bits a channel
 
@@ -21,7 +21,7 @@ def pixels(file: Path | IO[bytes], size: int | None, colour: bool) -> np.ndarray
     centre to size × size; None leaves it as large as it is.
     Raises DataError, with the reason alone, for what is no picture of 8 bits a channel.
     """
-    image = _upright(file)
+    image = read_picture(file, upright=True)
     if image.mode.startswith(DEEP):
         raise DataError(f"mode {image.mode}: convert it to 8 bits")
     if image.has_transparency_data:
@@ -32,20 +32,3 @@ def pixels(file: Path | IO[bytes], size: int | None, colour: bool) -> np.ndarray
         image = ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC)
     values = np.asarray(image)
     return values.transpose(2, 0, 1) if colour else values[None]
-
-
-def _upright(file: Path | IO[bytes]) -> Image.Image:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        try:
-            with Image.open(file) as image:
-                return ImageOps.exif_transpose(image)
-        except UnidentifiedImageError:
-            raise DataError("no picture") from None
-        except (
-            Image.DecompressionBombWarning,
-            Image.DecompressionBombError,
-            OSError,
-            SyntaxError,
-        ) as error:
-            raise DataError(str(error)) from error

@@ -15,8 +15,6 @@ stranger wrote it: what is no such index, and a file that lies outside of the fo
 from __future__ import annotations
 
 import dataclasses
-import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from genlab.contracts import DataError, DataSpec, Support, UsageError
+from genlab.contracts import DataError, DataSpec, UsageError
 from genlab.data.source import SPLITS
+from genlab.trust import Refused, read_json, require_within
 
 FILE = "index.json"
 SCHEMA = 1
@@ -88,15 +87,14 @@ def label_type(spec: DataSpec) -> str:
 def read_index(folder: Path) -> Index:
     """Raises DataError, in one line, for whatever is no index of this schema."""
     path = folder / FILE
-    try:
-        content = json.loads(path.read_bytes())
-    except OSError as error:
+    if not path.is_file():
         raise DataError(
-            f"{folder} holds no {FILE} that can be read ({error.strerror}): give a folder that genlab data "
-            "shard has written"
-        ) from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is not JSON ({error}): write the shards again") from None
+            f"{folder} holds no {FILE} that can be read: give a folder that genlab data shard has written"
+        )
+    try:
+        content = read_json(path)
+    except Refused as error:
+        raise DataError(f"{error}; write the shards again") from None
     try:
         return _index(content, folder)
     except (_NotSo, UsageError) as error:
@@ -111,31 +109,9 @@ def _index(content: Any, folder: Path) -> Index:
     schema = _get(content, "schema", int, "the index")
     if schema != SCHEMA:
         raise _NotSo(f"it has schema {schema}, and this version of genlab reads {SCHEMA}")
-    spec = _spec(_get(content, "spec", dict, "the index"))
+    spec = DataSpec.of(_get(content, "spec", dict, "the index"))
     splits = _get(content, "splits", dict, "the index")
     return Index(spec, {s: _columns(_get(splits, s, dict, "splits"), spec, s) for s in SPLITS})
-
-
-def _spec(content: dict[str, Any]) -> DataSpec:
-    fields = [field.name for field in dataclasses.fields(DataSpec)]
-    if sorted(content) != sorted(fields):
-        raise _NotSo(f"spec has {list(content)}, expected {fields}")
-    shape = _get(content, "shape", list, "spec")
-    numbers = [*shape, _get(content, "classes", int, "spec")]
-    if not all(type(n) is int and 0 <= n < 2**31 for n in numbers):
-        raise _NotSo(f"spec has shape {shape} and classes {content['classes']}")
-    support, levels = _get(content, "support", str, "spec"), content["levels"]
-    if support not in list(Support):
-        raise _NotSo(f"spec has support {support!r}, expected {', '.join(Support)}")
-    if levels is not None and (type(levels) is not int or not 2 <= levels <= 2**24):
-        raise _NotSo(f"spec has levels {levels}, expected a whole number from 2 on, or null")
-    scale = _get(content, "log_scale", (int, float), "spec")
-    if not math.isfinite(scale):
-        raise _NotSo(f"spec has log_scale {scale}, expected a finite number")
-    name, variant = (_get(content, key, str, "spec") for key in ("name", "variant"))
-    return DataSpec(
-        name, variant, tuple(shape), Support(support), levels, float(scale), content["classes"]
-    )
 
 
 def _columns(content: dict[str, Any], spec: DataSpec, split: str) -> Columns:
@@ -184,12 +160,10 @@ def _get(content: Any, key: str, kind: type | tuple[type, ...], where: str) -> A
 def inside(folder: Path, file: str) -> Path:
     """The path of a shard. Raises DataError where it lies outside of the folder, be it by a link."""
     try:
-        path = (folder / file).resolve()
-    except (OSError, ValueError, RuntimeError):  # links in a circle, a NUL
-        path = None
-    if path is None or not path.is_relative_to(folder.resolve()):
+        require_within(folder / file, folder)
+    except Refused:
         raise DataError(
             f"{folder / FILE} names {file!r}, which is not inside of the folder: get the shards anew "
             "from whom you trust"
-        )
-    return path
+        ) from None
+    return (folder / file).resolve()

@@ -41,7 +41,7 @@ class Silhouettes(Source):
         try:
             if file == self.PACKED:
                 arrays, part = read_npz(path), "valid" if split == "val" else split
-                x, label = unpack(arrays, part), arrays[f"{part}_labels"]
+                x, label = unpack(arrays, part, path), arrays[f"{part}_labels"]
             else:
                 arrays = read_mat(path)
                 x, label = arrays[f"{split}_data"], arrays[f"{split}_labels"].ravel()

@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from genlab import shapes
 from genlab.gallery.reading import of_runs
 from genlab.gallery.scores import model_name
 from genlab.runs import RunDirectory
+from genlab.trust import read_json
 
 
 class Kind(NamedTuple):
@@ -134,7 +136,7 @@ def read_answers(run: RunDirectory) -> tuple[list[dict[str, Any]], list[str]]:
     found, problems = [], []
     for path in sorted(run.metrics.glob("*.json")):
         try:
-            content = json.loads(path.read_text())
+            content = read_json(path, run.path)
             if is_answers(content):
                 found.append(_checked(content))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -149,19 +151,10 @@ def is_answers(content: Any) -> bool:
 
 def _checked(answers: Any) -> dict[str, Any]:
     """The answers, if they have what every reader needs. Raises what a wrong shape makes Python raise."""
-    for key in ("name", "variant", "split"):
-        str(answers["data"][key])
-    int(answers["data"]["n"])
-    str(answers["metric"]["name"])
-    dict(answers["metric"]["parameters"])
-    dict(answers["facts"])
-    str(answers["floor"]["of"])
+    shapes.require(answers, shapes.ANSWERS)
     for key in answers["metric"]["shown"]:
-        float(answers["floor"]["values"][key])
-        value = answers["values"][key]
-        for part in ("mean", "stderr"):
-            if value[part] is not None:
-                float(value[part])
+        shapes.require(answers["floor"]["values"][key], shapes.NUMBER, f"floor.{key}")
+        shapes.require(answers["values"][key], shapes.VALUE, key)
     return answers
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
+
+from genlab.trust import read_text
 
 WIDTH, HEIGHT = 520, 260
 LEFT, RIGHT, TOP, BOTTOM = 58, 28, 10, 40
@@ -53,7 +56,7 @@ def read_curves(path: Path) -> dict[str, dict[str, list[Point]]]:
     Raises OSError or ValueError where the file cannot be read.
     """
     curves: dict[str, dict[str, list[Point]]] = {}
-    with path.open(newline="") as file:
+    with io.StringIO(read_text(path), newline="") as file:
         for row in csv.DictReader(file):
             if None in row.values() or not {"stage", "name", "step", "value"} <= set(row):
                 raise ValueError(f"a row of {path.name} is not stage, epoch, step, name, value")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -13,7 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from genlab.errors import UsageError
 from genlab.gallery import curves
 from genlab.gallery.view import RunView, read_view
-from genlab.runs import atomic, write_json
+from genlab.runs import RunDirectory, atomic, write_json
+from genlab.trust import read_json
 
 MANIFEST = ".genlab-gallery.json"  # the names of the files that genlab wrote, and may remove
 
@@ -37,9 +37,10 @@ def build(
         raise UsageError("name at least one run directory")
     _check_out(out, overwrite)
     for path in runs:
-        for name in ("run.json", "config.yaml"):
-            if not (path / name).is_file():
-                raise UsageError(f"{path} is not a run directory: it has no {name}")
+        run = RunDirectory(path)
+        for file in (run.record, run.config):
+            if not file.is_file():
+                raise UsageError(f"{path} is not a run directory: it has no {file.name}")
     _clear(out)
     site = _Site(out)
     views = []
@@ -89,7 +90,7 @@ def _written(out: Path) -> list[str]:
     if not manifest.is_file():
         return []
     try:
-        names = json.loads(manifest.read_text())["files"]
+        names = read_json(manifest)["files"]
         return [str(name) for name in names]
     except (ValueError, KeyError, TypeError):
         raise UsageError(

@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from genlab import shapes
 from genlab.gallery.answers import is_answers
 from genlab.gallery.reading import of_runs
 from genlab.runs import RunDirectory
+from genlab.trust import read_json
 
 # A value's title where it is not "<metric> <key>"; arrows say which way is better.
 TITLES = {
@@ -112,7 +114,7 @@ def read_quality(run: RunDirectory) -> tuple[list[dict[str, Any]], list[str]]:
     found, problems = [], []
     for path in sorted(run.metrics.glob("*.json")):
         try:
-            content = json.loads(path.read_text())
+            content = read_json(path, run.path)
             if not is_answers(content):
                 found.append(_checked(content))
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -122,16 +124,12 @@ def read_quality(run: RunDirectory) -> tuple[list[dict[str, Any]], list[str]]:
 
 def _checked(quality: Any) -> dict[str, Any]:
     """The measurement, if it has what every reader needs. Raises KeyError, TypeError or ValueError."""
-    for key in ("name", "variant", "split"):
-        str(quality["data"][key])
-    int(quality["data"]["n"])
-    str(quality["features"]["name"])
-    str(quality["metric"]["name"])
-    dict(quality["metric"]["parameters"])
+    shapes.require(quality, shapes.QUALITY)
+    shapes.optional(quality.get("samples"), dict, "samples")
+    shapes.optional((quality.get("samples") or {}).get("sampler"), dict, "sampler")
     for key in quality["metric"]["shown"]:
         for values in (quality["values"], quality["reference"]["values"]):
-            if values[key] is not None:
-                float(values[key])
+            shapes.require(values[key], shapes.MAYBE, key)
     return quality
 
 

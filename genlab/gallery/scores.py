@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from genlab import shapes
+from genlab.errors import UsageError
 from genlab.gallery.reading import of_runs
-from genlab.gallery.words import GUARANTEES, TRUST, interval, references
+from genlab.gallery.words import GUARANTEES, REFERENCE, TRUST, interval, references
 from genlab.runs import RunDirectory
+from genlab.trust import read_json
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def read_scores(run: RunDirectory) -> tuple[list[dict[str, Any]], list[str]]:
     scores, problems = [], []
     for path in sorted(run.scores.glob("*.json")):
         try:
-            scores.append(_checked(json.loads(path.read_text())))
+            scores.append(_checked(read_json(path, run.path)))
         except (OSError, ValueError, KeyError, TypeError) as error:
             problems.append(f"{path.name} is unreadable: {type(error).__name__}: {error}")
     return scores, problems
@@ -84,22 +85,24 @@ def read_scores(run: RunDirectory) -> tuple[list[dict[str, Any]], list[str]]:
 
 def _checked(score: Any) -> dict[str, Any]:
     """The score, if it has what every reader needs. Raises KeyError, TypeError or ValueError."""
-    mean, data = score["nats"]["mean"], score["data"]
-    for key in ("guarantee", "measure", "method"):
-        str(score["nats"][key])
-    for key in ("name", "variant", "split"):
-        str(data[key])
-    int(data["n"])
-    if mean is not None:
-        float(mean)
+    shapes.require(score, shapes.SCORE)
+    nats = score["nats"]
+    shapes.optional(nats.get("bracket"), shapes.BRACKET, "bracket")
+    shapes.optional(nats.get("shared"), [shapes.NUMBER], "shared")
+    shapes.optional(score.get("floor"), {"nats?": shapes.NUMBER}, "floor")
+    if nats.get("shared") is not None and len(nats["shared"]) != 2:
+        raise ValueError("shared is no interval")
+    for name, value in (nats.get("diagnostics") or {}).items():
+        if name.startswith(REFERENCE):
+            shapes.require(value, shapes.MAYBE, name)
     return score
 
 
 def model_name(run: RunDirectory) -> str:
     """The class of the run's model, from its config.yaml; "unknown model" where that cannot be read."""
     try:
-        target = yaml.safe_load(run.config.read_text())["model"]["_target_"]
-    except (OSError, yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError):
+        target = run.read_config()["model"]["_target_"]
+    except (UsageError, KeyError, TypeError):
         return "unknown model"
     return str(target).rpartition(".")[2]
 

@@ -197,21 +197,21 @@ def as_table(found: Compared) -> str:
 def as_markdown(found: Compared) -> str:
     parts = []
     for sheet in sheets(found):
-        lines = [f"**{_plain(sheet.title)}**", "", _line(sheet.header)]
+        lines = [f"**{escaped(sheet.title)}**", "", _line(sheet.header)]
         rules = ("--:" if name in sheet.numeric else "---" for name in sheet.header)
         lines.append("|" + "|".join(rules) + "|")
         lines += [_line(row) for row in sheet.rows]
         for note in sheet.notes:
-            lines += ["", f"*{_plain(note)}*"]
+            lines += ["", f"*{escaped(note)}*"]
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
 
 
 def _line(texts: Sequence[str]) -> str:
-    return "| " + " | ".join(_plain(text) for text in texts) + " |"
+    return "| " + " | ".join(escaped(text) for text in texts) + " |"
 
 
-def _plain(text: str) -> str:
+def escaped(text: str) -> str:
     """Text that Markdown shows as it is."""
     flat = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
     return "".join(f"\\{c}" if c in "|*_`[]\\" else c for c in flat)

@@ -5,14 +5,10 @@ Needs no torch, no data and no model: the run of a plugin that is gone can still
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-from PIL import Image
 
 from genlab.errors import UsageError
 from genlab.gallery import answers, quality, selection, words
@@ -20,6 +16,9 @@ from genlab.gallery.curves import Chart, charts, read_curves
 from genlab.gallery.scores import best, model_name, read_scores
 from genlab.gallery.selection import Selection, read_selection
 from genlab.runs import RunDirectory, train_command
+from genlab.trust import Refused, read_json, read_text
+from genlab.trust.files import read_bytes
+from genlab.trust.pictures import size_of
 
 
 @dataclass(frozen=True)
@@ -226,8 +225,8 @@ def _read_record(view: RunView, run: RunDirectory, record: Mapping[str, Any]) ->
     view.facts = list(_facts(record))
     view.versions = list(_versions(record))
     try:
-        view.config = run.config.read_text()
-    except (OSError, UnicodeDecodeError) as error:
+        view.config = read_text(run.config)
+    except Refused as error:
         view.problems.append(f"config.yaml is unreadable: {error}")
 
 
@@ -311,7 +310,9 @@ def _read_scores(view: RunView, run: RunDirectory) -> None:
 def _score_view(score: Mapping[str, Any]) -> ScoreView:
     nats, floor = score["nats"], (score.get("floor") or {}).get("nats")
     bits = score.get("bits_per_dim")
-    floor_bits = bits * floor / nats["mean"] if bits is not None and floor is not None else None
+    floor_bits = (
+        bits * floor / nats["mean"] if bits and floor is not None and nats["mean"] else None
+    )
     return ScoreView(
         split=str(score["data"]["split"]),
         n=score["data"]["n"],
@@ -437,7 +438,7 @@ def _figure_view(view: RunView, folder: Path, entry: Mapping[str, Any]) -> Figur
 def _read_entry(view: RunView, path: Path) -> dict[str, Any] | None:
     """A JSON object; None, and a problem noted, where the file holds something else."""
     try:
-        entry = json.loads(path.read_text())
+        entry = read_json(path)
         if not isinstance(entry, dict):
             raise ValueError("it holds no JSON object")
     except (OSError, ValueError) as error:
@@ -454,14 +455,12 @@ def _picture(view: RunView, folder: Path, name: Any) -> Shown:
     try:
         if path.resolve().parent != folder.resolve():
             return Shown(reason=f"{name} lies outside the run")
-        data = path.read_bytes()
-        with Image.open(io.BytesIO(data), formats=("PNG", "GIF")) as image:
-            width, height = image.size
-            image.verify()
-    except FileNotFoundError:
-        return Shown(reason=f"{name} is missing")
-    except Exception as error:  # Pillow raises whatever a broken file makes it raise
-        return Shown(reason=f"{name} is unreadable ({type(error).__name__})")
+        if not path.is_file():
+            return Shown(reason=f"{name} is missing")
+        data = read_bytes(path)
+        width, height = size_of(data, ("PNG", "GIF"))
+    except (Refused, OSError, ValueError) as error:
+        return Shown(reason=f"{name} is unreadable ({error})")
     href = f"{folder.name}/{name}"
     view.files[href] = data
     return Shown(href, width, height)

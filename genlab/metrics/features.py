@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-import pickle
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +30,8 @@ from genlab.nn.precision import full_precision
 from genlab.progress import progress
 from genlab.randomness import generator, scope
 from genlab.runs import atomic, digest
+from genlab.trust import Refused
+from genlab.trust.tensors import read_checkpoint
 
 VERSION = 1  # of everything below that decides the weights: raise it with any change
 WIDTH = 64  # of the penultimate layer
@@ -162,14 +163,14 @@ def _read(path: Path, spec: DataSpec) -> Features | None:
     if not path.is_file():
         return None
     try:
-        content: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+        content: dict[str, Any] = read_checkpoint(path)
         with scope(
             "features"
         ):  # first weights, soon replaced, are no reason to touch a random state
             classifier = Classifier(spec.shape, spec.classes)
         classifier.load_state_dict(content["state"])
         return Penultimate(classifier, float(content["accuracy"]))
-    except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
+    except (Refused, RuntimeError, KeyError, TypeError, ValueError) as error:
         print(f"{path} is damaged ({type(error).__name__}): it is made anew", file=sys.stderr)
         return None
 

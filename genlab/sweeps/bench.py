@@ -9,7 +9,6 @@ runs/                     run directories, as genlab train makes them
 from __future__ import annotations
 
 import fcntl
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import IO, Any
 
 from genlab.errors import UsageError
 from genlab.runs import SCHEMA, RunDirectory, create, write_json
+from genlab.trust import read_json
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,7 @@ class Bench:
             raise UsageError(
                 f"{self.path} is no directory of genlab {self.verb}: it has no {self.record.name}"
             )
-        try:
-            found = json.loads(self.record.read_text())
-        except ValueError as error:
-            raise UsageError(f"{self.record} is not JSON: {error}") from None
+        found = read_json(self.record)
         if not isinstance(found, dict) or found.get("schema") != SCHEMA:
             raise UsageError(f"{self.record} is no record of schema {SCHEMA}")
         return found

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import pickle
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,9 @@ import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from genlab.contracts import UsageError
-from genlab.runs import RunDirectory, atomic, file_digest, write_text
+from genlab.runs import RunDirectory, atomic, write_text
+from genlab.sums import is_intact, recorded, side
+from genlab.trust.tensors import read_checkpoint
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -30,17 +31,14 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise UsageError(f"no checkpoint at {path}")
-    if not _is_intact(path):
+    if not is_intact(path):
         raise UsageError(
             f"{path} is not what genlab wrote: its checksum differs from {path.name}.sha256"
         )
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise UsageError(f"{path} holds pickled objects, which may run code: refused") from None
-    except (RuntimeError, EOFError, KeyError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"{path} is not a readable checkpoint: {reason}") from None
+    checkpoint = read_checkpoint(path)
+    if not isinstance(checkpoint, dict):
+        raise UsageError(f"{path} is not a readable checkpoint: it holds no mapping")
+    return checkpoint
 
 
 def to_go_on_from(run: RunDirectory, stage: str, say: Callable[[str], None]) -> Path | None:
@@ -52,8 +50,8 @@ def to_go_on_from(run: RunDirectory, stage: str, say: Callable[[str], None]) -> 
     """
     last, previous, best = (run.checkpoint(stage, w) for w in ("last", "previous", "best"))
     found = [path for path in (last, previous) if path.is_file()]
-    whole = [path for path in found if _is_intact(path)]
-    damaged = [path for path in (*found, best) if path.is_file() and not _is_intact(path)]
+    whole = [path for path in found if is_intact(path)]
+    damaged = [path for path in (*found, best) if path.is_file() and not is_intact(path)]
     start = whole[0] if whole and best not in damaged else None
     for path in damaged:
         then = f"goes on from {start.name}" if start else "begins anew"
@@ -65,7 +63,7 @@ def drop_previous(run: RunDirectory, stage: str) -> None:
     """Nothing goes on from it once the stage has ended."""
     path = run.checkpoint(stage, "previous")
     path.unlink(missing_ok=True)
-    _side(path).unlink(missing_ok=True)
+    side(path).unlink(missing_ok=True)
 
 
 def load_weights(model: torch.nn.Module, checkpoint: dict[str, Any], path: Path) -> None:
@@ -73,38 +71,29 @@ def load_weights(model: torch.nn.Module, checkpoint: dict[str, Any], path: Path)
 
     Raises UsageError where they are another model's.
     """
-    state = checkpoint.get("state_dict", {})
+    state = checkpoint.get("state_dict")
+    if not isinstance(state, dict):
+        raise UsageError(f"{path} is not a readable checkpoint: there is no state_dict in it")
     try:
         model.load_state_dict(state)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError, AttributeError) as error:
         own = model.state_dict()
-        odd = sorted(own.keys() ^ state.keys())
-        odd += [k for k in own.keys() & state.keys() if own[k].shape != state[k].shape]
+        odd = sorted(map(str, own.keys() ^ state.keys()))
+        odd += [k for k in own.keys() & state.keys() if _shape(own[k]) != _shape(state[k])]
         shown = ", ".join(odd[:3]) + (", …" if len(odd) > 3 else "")
         raise UsageError(
             f"{path} is a checkpoint of another model: it differs from this "
-            f"{type(model).__name__} in {shown}"
+            f"{type(model).__name__} in {shown or 'what its weights are'}"
         ) from error
+
+
+def _shape(value: Any) -> Any:
+    return getattr(value, "shape", type(value))
 
 
 def averaged(checkpoint: dict[str, Any]) -> bool:
     """Whether its weights are averages over a stage's steps."""
     return not checkpoint.keys().isdisjoint(("current_model_state", "averaged_before"))
-
-
-def _is_intact(path: Path) -> bool:
-    """Whether a file has the checksum beside it, if there is one."""
-    sums = _sums(path)
-    return not sums or file_digest(path) in sums
-
-
-def _side(path: Path) -> Path:
-    """Where the checksum of a file lies."""
-    return path.with_name(path.name + ".sha256")
-
-
-def _sums(path: Path) -> list[str]:
-    return _side(path).read_text().split() if _side(path).is_file() else []
 
 
 class SafeCheckpointIO(TorchCheckpointIO):
@@ -117,7 +106,7 @@ class SafeCheckpointIO(TorchCheckpointIO):
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
         content = buffer.getbuffer()
-        new, old = hashlib.sha256(content).hexdigest(), _sums(path)[:1]
+        new, old = hashlib.sha256(content).hexdigest(), recorded(path)[:1]
         with atomic(path) as file:
             file.write(content)
             file.flush()
@@ -134,9 +123,9 @@ class SafeCheckpointIO(TorchCheckpointIO):
 
 def _move(path: Path, to: Path) -> None:
     """With its checksum; whatever a kill leaves under the new name, its checksum is there."""
-    _write_sums(to, [*_sums(path), *_sums(to)[:1]])
+    _write_sums(to, [*recorded(path), *recorded(to)[:1]])
     path.replace(to)
 
 
 def _write_sums(path: Path, sums: Sequence[str]) -> None:
-    write_text(_side(path), "\n".join(sums) + "\n")
+    write_text(side(path), "\n".join(sums) + "\n")

@@ -5,7 +5,6 @@ A stage that has a closed form is solved instead, in the place of one validation
 
 from __future__ import annotations
 
-import json
 import sys
 import warnings
 from collections.abc import Sequence
@@ -37,6 +36,7 @@ from genlab.training.sharding import GathersForValidation, copied, require_shard
 from genlab.training.solution import Solution
 from genlab.training.stopping import StopsWhenAsked
 from genlab.training.throughput import Throughput
+from genlab.trust import read_json
 
 EPOCHS = 100  # of a stage that names neither epochs nor steps
 BEGIN_ROWS = 10_000  # a data-dependent initialisation sees at most this many training data
@@ -202,7 +202,7 @@ def _require_same(model: Trainable, path: Path, stage: Stage, world_size: int) -
 
 def _require_finished(run: RunDirectory, world_size: int) -> None:
     for mark in sorted(run.path.glob("checkpoints/*/finished.json")):
-        _require_processes(mark.parent, json.loads(mark.read_text())["world_size"], world_size)
+        _require_processes(mark.parent, read_json(mark)["world_size"], world_size)
 
 
 def _require_processes(path: Path, theirs: int, ours: int) -> None:

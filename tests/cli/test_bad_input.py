@@ -86,6 +86,8 @@ def refused(capsys, *words: str, code: int = 2) -> str:
         ("model=chow_liu data=mnist", "784 entries of 256 values"),
         ("seed=-1", "expected a whole number"),
         ("evaluate=[tst]", "expected some of train, val, test"),
+        ("evaluate=3", "evaluate=3: expected some of train, val, test"),
+        ("model._target_=[3]", "model._target_=[3]: expected the dotted name"),
         ("trainer.devices=0", "must be at least 1"),
         ("data.batch_size=0", "must be at least 1"),
         ("folder=3", "folder=3: expected text"),

@@ -32,6 +32,8 @@ sys.exit(code)
         ["sweep", "--help"],
         ["tune", "--help"],
         ["runs", "."],
+        ["verify", "--help"],
+        ["export", "--help"],
     ],
     ids=" ".join,
 )

@@ -45,7 +45,7 @@ def test_a_whole_folder_is_read(shards):
     [
         (b"", "is not JSON"),
         (b"{", "is not JSON"),
-        (b"\xff\xfe", "is not JSON"),
+        (b"\xff\xfe", "is no text in UTF-8"),
         (b"[" * 100_000, "is not JSON"),
         (b"9" * 5000, "is not JSON"),
         (b"[]", "the index needs a whole number 'schema'"),
@@ -61,10 +61,10 @@ def test_what_is_no_index(shards, content, says):
 
 
 def test_folders_that_are_none(tmp_path):
-    assert "No such file" in refused(tmp_path / "nowhere")
+    assert "holds no index.json" in refused(tmp_path / "nowhere")
     assert "genlab data shard has written" in refused(tmp_path)
     (tmp_path / "file").write_text("")
-    assert "Not a directory" in refused(tmp_path / "file")
+    assert "holds no index.json" in refused(tmp_path / "file")
     (tmp_path / "index.json").mkdir()
     assert "Is a directory" in refused(tmp_path)
 
@@ -90,7 +90,7 @@ TRAIN = ("splits", "train")
         (("spec", "levels"), 17.5, "levels 17.5"),
         (("spec", "levels"), 1000, "the dtype 'uint8', expected uint16"),
         (("spec", "log_scale"), "0", "needs a number 'log_scale'"),
-        (("spec", "log_scale"), float("nan"), "expected a finite number"),
+        (("spec", "log_scale"), float("nan"), "NaN is no number"),
         (("spec", "log_scale"), 1.0, "log_scale belongs to REAL data"),
         (("spec", "classes"), 0, "spec has 0 classes, and train has labels"),
         (("spec", "classes"), 1000, "expected uint16"),
@@ -134,7 +134,7 @@ def test_rows_beyond_counting(shards):
 
 @pytest.mark.parametrize(
     "file",
-    ["../outside.npy", "/etc/passwd", "a/../../outside.npy", "..", "a\0b", "link.npy", "loop/x"],
+    ["../outside.npy", "/etc/passwd", "a/../../outside.npy", "..", "link.npy", "loop/x"],
 )
 def test_paths_that_lead_out(shards, file):
     (shards.parent / "outside.npy").write_bytes((shards / "train-x-00000.npy").read_bytes())
@@ -158,7 +158,7 @@ def test_files_that_are_not_what_the_index_says(shards):
     path.unlink()
     assert "train-x-00000.npy cannot be read (No such file or directory)" in refused(shards)
     path.mkdir()
-    assert "cannot be read (Is a directory)" in refused(shards)
+    assert "is no plain file" in refused(shards)
     path.rmdir()
     for content, says in (
         (b"", "is no .npy file"),

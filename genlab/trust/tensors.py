@@ -1,0 +1,102 @@
+"""Weights: checkpoints of torch, of which nothing but tensors and plain values is read, and safetensors."""
+
+from __future__ import annotations
+
+import pickletools
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genlab.trust.files import Refused, admit, require_room
+
+# What a checkpoint may name. torch's own list is longer (bytearray(10**12) is on it), and grows.
+NAMES = frozenset(
+    {"collections OrderedDict", "torch Size", "torch device"}
+    | {f"torch._utils {name}" for name in ("_rebuild_tensor_v2", "_rebuild_parameter")}
+    | {f"torch {name}" for name, value in vars(torch).items() if isinstance(value, torch.dtype)}
+    | {
+        f"torch {name}Storage"
+        for name in "Float Double Half BFloat16 Long Int Short Char Byte Bool".split()  # noqa: SIM905
+    }
+)
+STRUCTURE = 2**26  # bytes of what says how tensors lie in a checkpoint
+BROKEN = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    IndexError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    OverflowError,
+    AssertionError,
+    RecursionError,
+    MemoryError,
+    UnpicklingError,
+    zipfile.BadZipFile,
+    NotImplementedError,
+)
+
+
+class Pickled(Refused):
+    """A checkpoint that names something else than tensors, to be called when it is loaded."""
+
+
+def read_checkpoint(path: Path, within: Path | None = None) -> Any:
+    """What ``torch.save`` wrote: tensors, on the CPU, and plain values.
+
+    Raises Pickled before anything is loaded where the file names anything that is not on the list, Refused
+    where it is no checkpoint in torch's zip form, packed, or not whole.
+    """
+    admit(path, within)
+    try:
+        for name in _named(path):
+            if name not in NAMES:
+                raise Pickled(
+                    f"{path} holds pickled objects ({name.replace(' ', '.')}), which may run code: refused"
+                )
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Refused:
+        raise
+    except BROKEN as error:
+        raise Refused(f"{path} is not a readable checkpoint: {_line(error)}") from None
+
+
+def _named(path: Path) -> Iterator[str]:
+    """Everything that a checkpoint names, as "module name". Raises Refused and what is in BROKEN."""
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+            raise Refused(f"{path} is packed, as torch packs no checkpoint")
+        require_room(sum(entry.file_size for entry in entries), path)
+        content = [entry for entry in entries if entry.filename.split("/")[1:] == ["data.pkl"]]
+        if len(content) != 1 or content[0].file_size > STRUCTURE:
+            raise ValueError("it has no data.pkl of its own")
+        for opcode, argument, _ in pickletools.genops(archive.read(content[0])):
+            if opcode.name in ("GLOBAL", "INST"):
+                yield str(argument)
+            elif opcode.name in ("STACK_GLOBAL", "EXT1", "EXT2", "EXT4"):
+                yield opcode.name
+
+
+def read_tensors(path: Path, within: Path | None = None) -> dict[str, Tensor]:
+    """The tensors of a safetensors file by name. Raises Refused."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    require_room(admit(path, within).stat().st_size, path)
+    try:
+        return load_file(path)
+    except (SafetensorError, *BROKEN) as error:
+        raise Refused(f"{path} is not a readable safetensors file: {_line(error)}") from None
+
+
+def _line(error: BaseException) -> str:
+    lines = str(error).splitlines()
+    return (lines[0] if lines else type(error).__name__)[:200]
