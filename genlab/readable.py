@@ -9,6 +9,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from genlab.trust import Refused
+from genlab.trust.text import require_bounded
+
 UNREADABLE = (YAMLError, UnicodeDecodeError)
 
 
@@ -24,7 +27,10 @@ def faults(folder: Path) -> Iterator[str]:
     """Of the configurations in a folder, group by group, that Hydra could not read."""
     for file in sorted(folder.glob("*/*.yaml")):
         try:
+            require_bounded(file)
             content = OmegaConf.load(file)
+        except Refused as error:
+            yield str(error)
         except UNREADABLE as error:
             yield fault(error, file)
         except (OSError, OmegaConfBaseException) as error:

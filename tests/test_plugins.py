@@ -595,7 +595,7 @@ def test_doctor_reads_what_is_there_to_be_read(site, genlab, harmless):
     assert acme == "acme  genlab-acme 1.2  imported in 0.25 s  ok"
     assert bad == "bad  genlab-bad 1.2  imported in 0.25 s"
     said = (
-        "data/latin.yaml: this is not YAML",
+        "data/latin.yaml is no text in UTF-8",
         "metric/listed.yaml: expected keys and values",
         "model/bad.yaml, line 3: this is not YAML: ",
     )

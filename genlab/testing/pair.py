@@ -7,7 +7,6 @@ each process has seen: ``rank-0.json``, ``rank-1.json``, and its samples beside.
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Sequence
@@ -24,6 +23,7 @@ from genlab.runs import write_json
 from genlab.testing.check import describe
 from genlab.testing.witness import STOP, Witness
 from genlab.training import stopping
+from genlab.trust import read_json
 
 STEPS = STOP + 2  # of each stage
 DRAWN = 70  # samples: more than one block
@@ -38,7 +38,7 @@ WORDS = (
 
 
 def main(folder: Path) -> None:
-    asked = json.loads((folder / "asked.json").read_text())
+    asked = read_json(folder / "asked.json")
     allow_targets(["genlab.testing.witness.", *asked["trusted"]])
     stopping.SECONDS = 0.0  # processes agree on stopping after every step
     for name, words in asked["runs"].items():
@@ -58,7 +58,7 @@ def _make(folder: Path, own: Sequence[str]) -> None:
     words += [f"stages.{stage}.max_steps={STEPS}" for stage in trained]
     made = train(*words, f"folder={folder / 'undisturbed'}")
     if made.generative:
-        np.save(folder / f"rank-{rank()}.npy", made.sample(DRAWN, seed=0).cpu().numpy())
+        np.savez(folder / f"rank-{rank()}.npz", x=made.sample(DRAWN, seed=0).cpu().numpy())
     if trained:
         _stop_and_resume([*words, "evaluate=[]", f"folder={folder / 'resumed'}"], trained)
     seconds = time.perf_counter() - start

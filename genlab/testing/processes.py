@@ -5,7 +5,6 @@ All runs are made in one launch of two processes (``pair``), as starting those t
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
@@ -26,6 +25,8 @@ from genlab.testing.pair import DRAWN
 from genlab.testing.report import Report, Result, Status
 from genlab.testing.witness import STOP
 from genlab.training import TrainerSettings, load_checkpoint
+from genlab.trust import read_json
+from genlab.trust.arrays import read_npz
 
 PATIENCE = 1200.0  # seconds for all runs
 ALONE = TrainerSettings(accelerator="cpu", threads=1)
@@ -73,7 +74,7 @@ def _without(asked: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]
 
 def _seen(folder: Path) -> list[dict[str, Any]]:
     """What each process has left of a run, in the order of ranks."""
-    return [json.loads(file.read_text()) for file in sorted(folder.glob("rank-*.json"))]
+    return [read_json(file) for file in sorted(folder.glob("rank-*.json"))]
 
 
 def _finished(folder: Path) -> list[dict[str, Any]]:
@@ -127,18 +128,18 @@ def two_processes_score_as_one(folder: Path) -> None:
     if not files:
         raise Skip("it has no scores")
     for file in files:
-        with np.load(two / file) as ours, np.load(one.path / file) as theirs:
-            differing = [k for k in ours if not np.array_equal(ours[k], theirs[k], equal_nan=True)]
+        ours, theirs = read_npz(two / file), read_npz(one.path / file)
+        differing = [k for k in ours if not np.array_equal(ours[k], theirs[k], equal_nan=True)]
         expect(not differing, f"{file}: {', '.join(differing)} of one process differ")
 
 
 def two_processes_draw_as_one(folder: Path) -> None:
-    files = sorted(folder.glob("rank-*.npy"))
+    files = sorted(folder.glob("rank-*.npz"))
     if not files:
         raise Skip("it draws no samples")
     expected = api.open(_only(folder / "undisturbed")).sample(DRAWN, seed=0).numpy()
     for rank, file in enumerate(files):
-        same = np.array_equal(np.load(file), expected, equal_nan=True)
+        same = np.array_equal(read_npz(file)["x"], expected, equal_nan=True)
         expect(same, f"samples of rank {rank} differ from those of one process")
 
 
@@ -148,7 +149,7 @@ def two_processes_go_on_where_they_were(folder: Path) -> None:
     if not stages:
         raise Skip("none of its stages has steps")
     run, other = (_only(folder / name) for name in ("undisturbed", "resumed"))
-    sessions = len(json.loads((other / "run.json").read_text())["sessions"])
+    sessions = len(read_json(other / "run.json")["sessions"])
     expect(
         sessions == len(stages) + 1,
         f"{sessions - 1} of {len(stages)} stages were stopped after step {STOP}",

@@ -84,5 +84,5 @@ def test_mistakes_are_one_line(here, capsys, monkeypatch, words, says):
 def test_training_on_a_folder_that_is_none(here, capsys):
     assert main(["train", "data=shards", "data.path=nowhere"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "nowhere holds no index.json that can be read (No such file" in line
+    assert "nowhere holds no index.json that can be read: give a folder" in line
     assert not (here / "runs").exists()

@@ -26,7 +26,8 @@ def make(folder: Path, name: str, status: str, **record) -> RunDirectory:
 
 def score(run: RunDirectory, split: str, mean: float | None) -> None:
     run.scores.mkdir(exist_ok=True)
-    nats = {"mean": mean, "stderr": 0.1, "guarantee": "exact", "method": "sum", "reason": "none"}
+    nats = {"mean": mean, "stderr": 0.1, "guarantee": "exact", "method": "sum", "measure": "mass"}
+    nats["reason"] = "none"
     data = {"name": "bits", "variant": "fixed", "split": split, "n": 9}
     content = {"data": data, "nats": nats, "bits_per_dim": None, "floor": None}
     write_json(run.scores / f"{split}-{mean}.json", content)

@@ -37,7 +37,10 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "yaml.unsafe_load": (),
     "yaml.safe_load": ("trust/text.py",),
     "yaml.compose": ("trust/text.py",),
-    "OmegaConf.load": ("search.py",),  # configurations of installed packages and of ./configs
+    "OmegaConf.load": (
+        "search.py",
+        "readable.py",
+    ),  # configurations of installed packages and ./configs
     "json.load": ("api/checking.py",),  # from its parent, through a pipe
     "json.loads": (
         "trust/text.py",
@@ -73,7 +76,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
         "sweeps/checking.py",
         "probe.py",
     ),
-    "subprocess.run": ("testing/installed.py",),
+    "subprocess.run": ("testing/processes.py",),
 }
 MODULES: dict[str, tuple[str, ...]] = {
     "pickle": ("trust/tensors.py",),  # the name of its error
