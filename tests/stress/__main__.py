@@ -18,11 +18,15 @@ from tests.stress.stress import Report, stress
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("-o", "--output", type=Path, required=True, help="a folder for the runs")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, help="a new folder for the runs"
+    )
     parser.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES))
     parser.add_argument("--processes", nargs="+", type=int, choices=(1, 2), default=[1, 2])
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
+    if args.output.exists():
+        parser.error(f"{args.output} is there already: name a new folder")
     reports = []
     for scenario in (Scenario(f, p) for p in args.processes for f in args.families):
         folder = args.output / scenario.name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 LOOK = 0.001  # seconds between two looks into a directory
@@ -18,6 +18,9 @@ class Moment:
     name: str
     after: float
     appears: str = ""
+
+    def earlier(self, chance: random.Random) -> Moment:
+        return replace(self, after=self.after * chance.random())
 
     def wait(self, folder: Path, alive: Callable[[], bool]) -> bool:
         """Until then; False where the run ended before."""
