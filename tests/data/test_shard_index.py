@@ -66,7 +66,7 @@ def test_folders_that_are_none(tmp_path):
     (tmp_path / "file").write_text("")
     assert "holds no index.json" in refused(tmp_path / "file")
     (tmp_path / "index.json").mkdir()
-    assert "Is a directory" in refused(tmp_path)
+    assert "holds no index.json" in refused(tmp_path)
 
 
 TRAIN = ("splits", "train")
