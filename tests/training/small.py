@@ -1,4 +1,4 @@
-"""A data module small enough for any test: 64 rows of four bits."""
+"""Data modules small enough for any test: 64 rows of four bits, and rows that a test gives."""
 
 from __future__ import annotations
 
@@ -30,3 +30,24 @@ class Bits(DataModule):
 
     def dataset(self, split: str) -> _Rows:
         return _Rows(64, {"train": 0, "val": 1, "test": 2}[split])
+
+
+class Fixed(DataModule):
+    """These rows, x: (N, D), in every split."""
+
+    def __init__(self, spec: DataSpec, x: torch.Tensor, batch_size: int) -> None:
+        super().__init__(batch_size)
+        self._spec, self.x = spec, x
+
+    @property
+    def spec(self) -> DataSpec:
+        return self._spec
+
+    def dataset(self, split: str) -> Fixed:
+        return self
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, rows: torch.Tensor) -> Batch:
+        return Batch(self.x[rows], index=rows)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from genlab.contracts import Batch, DataModule, DataSpec, Stage, Support, Trainable
+from genlab.contracts import Batch, DataSpec, Stage, Support, Trainable
 from genlab.models.boltzmann import Contrastive, units
 from genlab.models.boltzmann.energy import RestrictedBoltzmann
 from genlab.models.boltzmann.units import Bernoulli
@@ -19,31 +19,16 @@ from genlab.nn.mlp import MLP
 from genlab.randomness import generator, scope
 from genlab.runs import RunDirectory
 from genlab.training import TrainerSettings, fit
+from tests.training.small import Fixed
 
 ROWS, SIZE = 60, 6
 SPEC = DataSpec("bits", "made up", (SIZE,), Support.BINARY)
 
 
-class Bits(DataModule):
+def bits(batch_size: int) -> Fixed:
     """60 data whose first half has other frequencies than the second."""
-
-    def __init__(self, batch_size: int) -> None:
-        super().__init__(batch_size)
-        p = torch.linspace(0.1, 0.9, ROWS)[:, None].expand(ROWS, SIZE)
-        self.x = torch.bernoulli(p, generator=generator("bits"))
-
-    @property
-    def spec(self) -> DataSpec:
-        return SPEC
-
-    def dataset(self, split: str):
-        return self
-
-    def __len__(self) -> int:
-        return ROWS
-
-    def __getitem__(self, rows: Tensor) -> Batch:
-        return Batch(self.x[rows], index=rows)
+    p = torch.linspace(0.1, 0.9, ROWS)[:, None].expand(ROWS, SIZE)
+    return Fixed(SPEC, torch.bernoulli(p, generator=generator("bits")), batch_size)
 
 
 class Losing(Trainable):
@@ -77,7 +62,7 @@ def free_bits() -> Losing:
     model = DRAW(SPEC, glimpses=3, hidden=4, latent=4)
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=0.4)
-    x = Bits(ROWS).x
+    x = bits(ROWS).x
     model.free_bits = 1.002 * model._terms(x, torch.randn_like)[1].mean(1)[1].item()
     return Losing(model, lambda x: model.loss(Batch(x)))
 
@@ -91,7 +76,7 @@ def stepped(folder: Path, build: Callable[[], Losing], processes: int) -> dict[s
     strategy = "auto" if processes == 1 else "ddp_fork"
     settings = TrainerSettings(accelerator="cpu", strategy=strategy, devices=processes)
     run = RunDirectory(folder / str(processes))
-    fit(model, Bits(ROWS // processes), [stage], run, settings, seed=0)
+    fit(model, bits(ROWS // processes), [stage], run, settings, seed=0)
     return model.state_dict()
 
 

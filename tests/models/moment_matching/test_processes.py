@@ -11,37 +11,25 @@ import pytest
 import torch
 from torch import Tensor
 
-from genlab.contracts import Batch, DataModule, DataSpec, Stage, Support, Trainable
+from genlab.contracts import Batch, DataSpec, Stage, Support, Trainable
 from genlab.models.moment_matching import gmmn, gmmn_ae
 from genlab.nn.mmd import MMD, EnergyDistance, GaussianKernel, RationalQuadratic
 from genlab.randomness import generator, scope
 from genlab.runs import RunDirectory
 from genlab.training import TrainerSettings, fit
 from genlab.training.checkpoint_files import load_checkpoint
+from tests.training.small import Fixed
 
 ROWS, SIZE = 60, 6
 
 
-class Greys(DataModule):
+SPEC = DataSpec("greys", "5 levels", (SIZE,), Support.LEVELS, levels=5)
+
+
+def greys(batch_size: int) -> Fixed:
     """60 data of six greys."""
-
-    def __init__(self, batch_size: int) -> None:
-        super().__init__(batch_size)
-        levels = torch.randint(5, (ROWS, SIZE), generator=generator("greys"))
-        self.x = levels / 4
-
-    @property
-    def spec(self) -> DataSpec:
-        return DataSpec("greys", "5 levels", (SIZE,), Support.LEVELS, levels=5)
-
-    def dataset(self, split: str):
-        return self
-
-    def __len__(self) -> int:
-        return ROWS
-
-    def __getitem__(self, rows: Tensor) -> Batch:
-        return Batch(self.x[rows], index=rows)
+    levels = torch.randint(5, (ROWS, SIZE), generator=generator("greys"))
+    return Fixed(SPEC, levels / 4, batch_size)
 
 
 class GivenNoise(Trainable):
@@ -69,7 +57,7 @@ def one_step(folder: Path, mmd: MMD, processes: int) -> tuple[float, Tensor]:
     model, run = GivenNoise(mmd), RunDirectory(folder / str(processes))
     before = model.network.weight.detach().clone()
     stage = Stage("fit", model, model.loss, optimizer=partial(torch.optim.SGD, lr=1.0), max_steps=1)
-    fit(model, Greys(ROWS // processes), [stage], run, settings(processes), seed=0)
+    fit(model, greys(ROWS // processes), [stage], run, settings(processes), seed=0)
     with run.curves.open(newline="") as file:
         losses = [float(row["value"]) for row in csv.DictReader(file) if row["name"] == "loss"]
     return losses[0], before - model.network.weight.detach()
@@ -109,7 +97,7 @@ class Witness(Trainable):
 
 
 def test_each_process_draws_noise_of_its_own(tmp_path):
-    data, run = Greys(20), RunDirectory(tmp_path)
+    data, run = greys(20), RunDirectory(tmp_path)
     model = Witness(data.spec)
     stage = Stage("fit", model.model.generator, model.loss, max_steps=2)
     fit(model, data, [stage], run, settings(2), seed=0)
@@ -121,7 +109,7 @@ def test_each_process_draws_noise_of_its_own(tmp_path):
 @pytest.mark.parametrize("processes", [1, 2])
 def test_every_stage_trains(tmp_path, processes):
     """Under DDP without find_unused_parameters; validation on shards, best and last checkpoints."""
-    data, run = Greys(15), RunDirectory(tmp_path)
+    data, run = greys(15), RunDirectory(tmp_path)
     with scope("weights"):
         model = gmmn_ae(data.spec, hidden=(8,), encoder=(7, 3))
     before = {name: value.clone() for name, value in model.state_dict().items()}
