@@ -79,8 +79,7 @@ class BlockPass(LightningModule, ABC):
         noise = generator(*self.stream, number, device=self.device)
         assert batch.index is not None, "a data set gives every row its index"
         self._parts.append((batch.index.cpu(), self.answer(batch, noise)))
-        if self.trainer.is_global_zero:
-            self._advance(len(self._parts), "blocks")
+        self._advance(len(self._parts), "blocks")
         return batch.index  # Lightning warns of a step that returns nothing
 
     def on_predict_epoch_end(self) -> None:

@@ -1,4 +1,7 @@
-"""Progress on everything that takes more than two seconds: a bar in a terminal, plain lines elsewhere."""
+"""Progress on everything that takes more than two seconds: a bar in a terminal, plain lines elsewhere.
+
+Of several processes, rank 0 says it.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from genlab.rank import rank
+
 PATIENCE = 2.0  # seconds without a word
 INTERVAL = 10.0  # seconds between plain lines
 
@@ -19,7 +24,9 @@ Advance = Callable[[int, str], None]
 @contextmanager
 def progress(what: str, total: int, done: int = 0) -> Iterator[Advance]:
     """Yields ``advance(done, note)``: how much of ``total`` is done by now, and a word about it."""
-    if sys.stderr.isatty():
+    if rank() > 0:
+        yield lambda done, note="": None
+    elif sys.stderr.isatty():
         with _bar() as bar:
             task = bar.add_task(what, total=total, completed=done, note="")
             yield lambda done, note="": bar.update(task, completed=done, note=note)

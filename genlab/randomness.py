@@ -27,6 +27,12 @@ def generator(*parts: str | int, device: torch.device | str = "cpu") -> torch.Ge
     return torch.Generator(device=device).manual_seed(key(*parts))
 
 
+def fork(source: torch.Generator, n: int) -> list[torch.Generator]:
+    """n generators with streams of their own, named by the next numbers of ``source``."""
+    seeds = torch.randint(2**62, (n,), generator=source, device=source.device).tolist()
+    return [generator("fork", seed, device=source.device) for seed in seeds]
+
+
 def randn_like(like: Tensor, generator: torch.Generator | None) -> Tensor:
     """``torch.randn_like`` from this generator; None is torch's default one."""
     return torch.randn(like.shape, generator=generator, device=like.device, dtype=like.dtype)

@@ -1,20 +1,23 @@
 """Samples of a model, in blocks, so that they do not depend on how many are asked for or by whom.
 
 A block is 64 draws with a generator of its own, keyed by (seed, block); the last one is drawn whole and
-then cut.
+then cut. Processes may share out the blocks.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from genlab.blocks import BLOCK
-from genlab.contracts import GenerativeModel, TakesSampler, UsageError
+from genlab.contracts import GenerativeModel, Model, TakesSampler, UsageError
 from genlab.progress import progress
 from genlab.randomness import generator
+from genlab.together import shared_out
 
 
 @torch.no_grad()
@@ -26,27 +29,47 @@ def draw(
     label: int | None = None,
     sampler: Any = None,
     guidance: float = 1.0,
+    together: bool = False,
 ) -> Tensor:
     """(n, *shape) draws on the model's device. The first m of n are the same for every n.
 
-    sampler: None is the model's own. Raises UsageError where the model takes no other, or no guidance.
+    sampler: None is the model's own. together: by all processes, each of which must call this.
+    Raises UsageError where the model takes no other sampler, or no guidance.
     """
     own = sampler is None and guidance == 1
     if not own and not isinstance(model, TakesSampler):
         what = "sampler=…" if sampler is not None else "--guidance"
         raise UsageError(f"{type(model).__name__} draws in one way only: leave {what} out")
     labels = None if label is None else torch.full((BLOCK,), label, device=model.device)
-    drawn = []
+
+    def block(number: int) -> Tensor:
+        noise = generator("sample", seed, number, device=model.device)
+        if own:
+            return model.sample(BLOCK, label=labels, generator=noise)
+        assert isinstance(model, TakesSampler)
+        return model.sample_by(sampler, BLOCK, label=labels, guidance=guidance, generator=noise)
+
+    blocks = -(-n // BLOCK)
     with progress("sample", n) as advance:
-        for block in range(-(-n // BLOCK)):
-            noise = generator("sample", seed, block, device=model.device)
-            if own:
-                x = model.sample(BLOCK, label=labels, generator=noise)
-            else:
-                assert isinstance(model, TakesSampler)
-                x = model.sample_by(
-                    sampler, BLOCK, label=labels, guidance=guidance, generator=noise
-                )
-            drawn.append(x)
-            advance(min(n, (block + 1) * BLOCK), "drawn")
-    return torch.cat(drawn)[:n]
+
+        def noted(number: int) -> Tensor:
+            x = block(number)
+            advance(min(n, (number + 1) * BLOCK), "drawn")
+            return x
+
+        if together:
+            drawn = shared_out(blocks, lambda number: noted(number).cpu())
+        else:
+            drawn = [noted(number) for number in range(blocks)]
+    return torch.cat(drawn)[:n].to(model.device)
+
+
+@contextmanager
+def on_device(model: Model, device: str) -> Iterator[None]:
+    """The model there for a while."""
+    before = model.device
+    model.to(device)
+    try:
+        yield
+    finally:
+        model.to(before)

@@ -21,13 +21,13 @@ from genlab.api.plan import build_model, require_room_for
 from genlab.api.quality import write_quality
 from genlab.components import build, is_component
 from genlab.contracts import DataModule, DataSpec, GenerativeModel, Likelihood, Model, UsageError
-from genlab.launch import rank
 from genlab.likelihood import evaluate
 from genlab.likelihood.scoring import Scored
 from genlab.metrics import Answers, DatumMetric, SampleMetric, answer, how_many, measure
+from genlab.rank import rank
 from genlab.records import require_whole
 from genlab.runs import RunDirectory, require_writable
-from genlab.sampling import draw
+from genlab.sampling import draw, on_device
 from genlab.sums import file_digest, require_listed
 from genlab.training import TrainerSettings, averaged, load_checkpoint, load_weights
 from genlab.trust import read_json, require_plain
@@ -223,7 +223,7 @@ class Run:
         that the model can have. everything: leave out those that it cannot have.
         Every process takes part in asking about a datum. The metrics of samples are all given the same n
         samples, those of ``seed`` (the run's own by default) and ``sampler``, beside n data of the split,
-        and rank 0 alone computes them. Other ranks return [].
+        drawn by all processes, and rank 0 alone computes them. Other ranks return [].
         Raises UsageError for a metric that the model cannot have, and where n is too large or too small
         for the data or a metric.
         """
@@ -240,9 +240,11 @@ class Run:
         comparing: Any = build_metrics(of_samples(nodes), model, noise)
         count = self._count(split, n, comparing) if comparing else 0
         found = [self._answer(metric, split, chosen, noise) for metric in asking]
-        if rank() != 0:
-            return []
-        return found + (self._quality(comparing, split, count, noise, sampler) if comparing else [])
+        if comparing:
+            samples = self._drawn_together(count, noise, sampler, chosen)
+            if rank() == 0:
+                found += self._quality(comparing, split, samples, noise, sampler)
+        return found if rank() == 0 else []
 
     def _count(self, split: str, n: int | None, metrics: Sequence[SampleMetric]) -> int:
         self.data.prepare_data()
@@ -265,16 +267,24 @@ class Run:
         self,
         metrics: Sequence[SampleMetric],
         split: str,
-        n: int,
+        samples: Tensor,
         seed: int,
         sampler: Mapping[str, Any] | None,
     ) -> list[dict[str, Any]]:
-        samples = self.sample(n, seed=seed, sampler=sampler)
         about = {"checkpoint": self.provenance}
         return [
             write_quality(self.results, self.data, split, measured, seed, about, sampler)
             for measured in measure(metrics, samples, self.data, split)
         ]
+
+    def _drawn_together(
+        self, n: int, seed: int, sampler: Mapping[str, Any] | None, settings: TrainerSettings
+    ) -> Tensor:
+        """What ``sample`` draws, on the device of the settings, shared out among their processes."""
+        settings.unsharded().connect()
+        model, other = require_generative(self.model, "samples"), _sampler(sampler)
+        with on_device(model, settings.device):
+            return draw(model, n, seed=seed, sampler=other, together=True)
 
     def _settings(self, given: TrainerSettings | None) -> TrainerSettings:
         """Those given, or the run's own as far as they can be had here: torchrun and SLURM started it then,
@@ -328,8 +338,9 @@ class Run:
         sampler: Mapping[str, Any] | None = None,
         guidance: float = 1.0,
     ) -> Tensor:
-        """(n, *shape) draws. The first m of n are the same for every n.
+        """(n, *shape) draws, on the CPU. The first m of n are the same for every n.
 
+        They are drawn by this process alone, on a GPU where the run's trainer finds one.
         sampler: a component node; None is the model's own sampler, which its likelihood describes.
         guidance: how much of a label's influence is taken; 1 is what was learned.
         """
@@ -337,8 +348,13 @@ class Run:
             raise UsageError(f"--n {n} must be at least 1 and --seed {seed} at least 0")
         require_label(self.spec, label)
         model = require_generative(self.model, "samples")
-        other = None if sampler is None else build(sampler, where="sampler")
-        return draw(model, n, seed=seed, label=label, sampler=other, guidance=guidance)
+        ways = {"label": label, "sampler": _sampler(sampler), "guidance": guidance}
+        with on_device(model, self._settings(None).device):
+            return draw(model, n, seed=seed, **ways).cpu()
+
+
+def _sampler(node: Mapping[str, Any] | None) -> Any:
+    return None if node is None else build(node, where="sampler")
 
 
 def require_label(spec: DataSpec, label: int | None) -> None:

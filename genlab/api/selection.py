@@ -17,8 +17,8 @@ import yaml
 from genlab.api.plan import Plan
 from genlab.config import notation
 from genlab.contracts import GenlabError, UsageError
-from genlab.launch import rank
 from genlab.options import GROUPS
+from genlab.rank import rank
 from genlab.runs import RunDirectory, write_text
 from genlab.training import NonFinite, Validation
 from genlab.trust import read_text

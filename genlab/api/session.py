@@ -18,8 +18,9 @@ from genlab.api.show import show_run
 from genlab.components import build, trusted_prefixes
 from genlab.contracts import GenlabError, UsageError
 from genlab.interrupts import Interrupted, handled
-from genlab.launch import loss, orphaned, rank, when_stuck, write_into
+from genlab.launch import loss, orphaned, when_stuck, write_into
 from genlab.plugins import used_plugins
+from genlab.rank import rank
 from genlab.runs import (
     SCHEMA,
     RunDirectory,
@@ -152,17 +153,18 @@ class Session:
             run.evaluate_splits(plan.splits, settings=settings)
         for split in plan.splits:
             run.measure(plan.answers, split, settings=settings)
-        self._compare_samples(plan, run)
+        self._compare_samples(plan, run, settings)
         if plan.composed.resolved["gallery"]:
             show_run(run)
         return run
 
-    def _compare_samples(self, plan: Plan, run: Run) -> None:
-        """Sample quality, once every process has no more to do: rank 0 alone works on it."""
+    def _compare_samples(self, plan: Plan, run: Run, settings: TrainerSettings) -> None:
+        """Sample quality, last, as rank 0 alone works on it once all have drawn the samples."""
         for split in plan.splits if plan.quality else ():
             if split != "train":
                 sampler = plan.composed.resolved.get("sampler")
-                run.measure(plan.quality, split, n=plan.samples, sampler=sampler)
+                asked = {"n": plan.samples, "sampler": sampler, "settings": settings}
+                run.measure(plan.quality, split, **asked)
 
     def _train(self) -> Plan:
         """Fit the plan, or the best of its candidates; the plan whose weights the run now holds."""

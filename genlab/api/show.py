@@ -31,8 +31,8 @@ from genlab.gallery.store import (
     write_reference,
     write_samples,
 )
-from genlab.launch import rank
 from genlab.progress import progress
+from genlab.rank import rank
 from genlab.runs import require_writable
 
 SEED = 0  # of the samples that every run shows, so that runs can be laid side by side

@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     from genlab.cli.words import describe_any
     from genlab.config import compose
     from genlab.errors import UsageError
-    from genlab.launch import rank
+    from genlab.rank import rank
     from genlab.spelling import suggest
 
     paths, overrides = runs_and_overrides(args.words)

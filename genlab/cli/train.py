@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from genlab.api import train
     from genlab.cli.words import describe_any
-    from genlab.launch import rank
+    from genlab.rank import rank
 
     words = [*args.overrides, *([f"name={args.name}"] if args.name else [])]
     made = train(*words, resume=args.resume)

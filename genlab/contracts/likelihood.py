@@ -87,7 +87,8 @@ class Likelihood(nn.Module, ABC):
 
     def prepare(self, data: DataModule, *, generator: Generator) -> None:
         """Compute once what all data share (log Z, widths) and keep it in buffers of its own, of whatever
-        shape: they are computed on rank 0 and broadcast. ``data`` has been set up."""
+        shape. ``data`` has been set up. Every process calls it, with a generator in the same state: they
+        may share out its work (``genlab.together``), and rank 0's buffers are what all of them keep."""
 
     @abstractmethod
     def forward(

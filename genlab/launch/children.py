@@ -20,7 +20,7 @@ from contextlib import suppress
 from typing import ClassVar
 
 from genlab.errors import UsageError
-from genlab.launch.place import VARIABLE, rank
+from genlab.rank import VARIABLE, rank
 
 PARENT = "GENLAB_PARENT"
 LOOK = 0.5  # seconds between two looks at the others

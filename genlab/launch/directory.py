@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from genlab.contracts import UsageError
-from genlab.launch.place import rank
+from genlab.rank import rank
 from genlab.runs import RunDirectory
 
 VARIABLE = "GENLAB_RUN_DIR"

@@ -1,18 +1,13 @@
-"""Which process of a run this is."""
+"""The place of a process that something else has started."""
 
 from __future__ import annotations
 
 import os
 
 from genlab.errors import UsageError
+from genlab.rank import VARIABLE
 
-VARIABLE = "GENLAB_RANK"
 STARTED = {"torchrun": ("WORLD_SIZE", "RANK"), "slurm": ("SLURM_NTASKS", "SLURM_PROCID")}
-
-
-def rank() -> int:
-    """This process's number among those of a run: 0 leads."""
-    return int(os.environ.get(VARIABLE, 0))
 
 
 def take_place(launcher: str, processes: int) -> None:

@@ -18,8 +18,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import torch
 from torch import Generator, Tensor
@@ -42,7 +42,11 @@ from genlab.likelihood.needs import require
 from genlab.memory import must_fit
 from genlab.nn.precision import full_precision
 from genlab.progress import Advance, progress
+from genlab.randomness import fork
 from genlab.ranges import at_least
+from genlab.together import processes, shared_out
+
+T = TypeVar("T")
 
 SEEDS = 2  # independent runs
 LEAST_ESS = 0.2  # of the chains of a run
@@ -52,6 +56,7 @@ FEWEST_CHAINS = (
 MOST_APART = 0.3  # nats between the runs
 RESAMPLES = 1000  # of the bootstrap
 TAILS = (0.025, 0.975)
+BLOCK = 256  # chains that are moved together, by one process
 SETTLING = 1000  # transitions at beta = 1 where reverse chains have no exact draws to start from
 ROWS = 10_000  # training data from which a path takes its base rates
 NOTE_EVERY = 100  # temperatures
@@ -104,40 +109,28 @@ class AnnealedImportance(Likelihood):
     def prepare(self, data: DataModule, *, generator: Generator) -> None:
         assert isinstance(self.model, HasEnergy)
         path = self.model.path(training_rows(data).to(generator.device), generator=generator)
-        betas = schedule(self.pieces)
-        total = len(betas) * (SEEDS + self.reverse)
         chains = must_fit(f"{self.chains} chains", "likelihood.chains")
-        with progress("anneal", total) as advance, chains, full_precision(generator.device):
-            runs = [
-                anneal(
-                    path,
-                    _noted(betas, advance, seed * len(betas)),
-                    path.start(self.chains, generator=generator),
-                    generator,
-                )
-                for seed in range(SEEDS)
-            ]
-            self.log_z = path.log_z0 + torch.stack([log_w for log_w, _ in runs])
+        with chains, full_precision(generator.device):
+            runs = [path.start(self.chains, generator=generator) for _ in range(SEEDS)]
+            log_w, ends = annealed(path, schedule(self.pieces), runs, generator)
+            self.log_z = path.log_z0 + torch.stack(log_w)
             self.interval = bootstrap(self.log_z.flatten(), generator)
             if self.reverse:
-                back = _noted(betas[::-1], advance, SEEDS * len(betas))
-                self._anneal_back(path, back, runs, generator)
+                self._anneal_back(path, log_w, ends, generator)
 
     def _anneal_back(
-        self,
-        path: AnnealingPath,
-        betas: Iterable[float],
-        runs: list[tuple[Tensor, State]],
-        generator: Generator,
+        self, path: AnnealingPath, log_w: list[Tensor], ends: list[State], generator: Generator
     ) -> None:
         """From draws of f_1: exact ones where the path has them, else the settled ends of the runs."""
         start = path.end(self.chains, generator=generator)
         exact = start is not None
         if start is None:
-            start = settled(path, runs, self.chains, generator)
-        log_w, _ = anneal(path, betas, start, generator)
-        self.reverse_log_z = path.log_z0 - log_mean_exp(log_w)
-        self.reverse_interval = path.log_z0 - bootstrap(log_w, generator).flip(0)
+            start = resampled(log_w, ends, self.chains, generator)
+        betas = schedule(self.pieces)[::-1]
+        settling = 0 if exact else SETTLING
+        (back,), _ = annealed(path, betas, [start], generator, settling=settling)
+        self.reverse_log_z = path.log_z0 - log_mean_exp(back)
+        self.reverse_interval = path.log_z0 - bootstrap(back, generator).flip(0)
         self.reverse_exact = torch.tensor(exact, device=generator.device)
 
     # --------------------------------------------------------------------------------------------- scores
@@ -232,17 +225,55 @@ def anneal(
     return log_w, state
 
 
-def settled(
-    path: AnnealingPath, runs: list[tuple[Tensor, State]], n: int, generator: Generator
+def annealed(
+    path: AnnealingPath,
+    betas: Sequence[float],
+    runs: Sequence[State],
+    generator: Generator,
+    *,
+    settling: int = 0,
+) -> tuple[list[Tensor], list[State]]:
+    """``anneal`` of several runs, whose chains the processes share out in blocks: of each run, in order.
+
+    settling: transitions at the first beta before. Every process must call it, with a generator in the
+    same state, and gets all chains.
+    """
+    blocks = [block for run in runs for block in _blocks(run)]
+    streams = fork(generator, len(blocks))
+    world, _ = processes()
+    length = settling + len(betas)
+    with progress("anneal", length * -(-len(blocks) // world)) as advance:
+
+        def work(i: int) -> State:
+            note = _Note(advance, length * (i // world))
+            state = blocks[i]
+            for _ in note.each(range(settling)):
+                state = path.transition(state, betas[0], generator=streams[i])
+            log_w, state = anneal(path, note.each(betas), state, streams[i])
+            return tuple(part.cpu() for part in (log_w, *state))
+
+        found = shared_out(len(blocks), work)
+    each = len(blocks) // len(runs)
+    joined = [_joined(found[i : i + each], generator.device) for i in range(0, len(found), each)]
+    return [log_w for log_w, *_ in joined], [tuple(state) for _, *state in joined]
+
+
+def _blocks(state: State) -> list[State]:
+    """The chains, at most ``BLOCK`` of them at a time."""
+    return list(zip(*(part.split(BLOCK) for part in state), strict=True))
+
+
+def _joined(blocks: Sequence[State], device: torch.device) -> State:
+    return tuple(torch.cat(parts).to(device) for parts in zip(*blocks, strict=True))
+
+
+def resampled(
+    log_w: Sequence[Tensor], ends: Sequence[State], n: int, generator: Generator
 ) -> State:
-    """n states close to f_1: the ends of the runs resampled by weight, and moved on at beta = 1."""
-    weight = torch.cat([log_w for log_w, _ in runs]).softmax(0)
+    """n of the last states of runs, by weight."""
+    weight = torch.cat(list(log_w)).softmax(0)
     rows = torch.multinomial(weight, n, replacement=True, generator=generator)
-    ends = zip(*(state for _, state in runs), strict=True)
-    state = tuple(torch.cat(parts)[rows] for parts in ends)
-    for _ in range(SETTLING):
-        state = path.transition(state, 1.0, generator=generator)
-    return state
+    return tuple(torch.cat(parts)[rows] for parts in zip(*ends, strict=True))
 
 
 def schedule(pieces: Pieces) -> list[float]:
@@ -301,9 +332,15 @@ def training_rows(data: DataModule) -> Tensor:
     return train[torch.arange(n) * len(train) // n].x
 
 
-def _noted(betas: Iterable[float], advance: Advance, before: int) -> Iterator[float]:
-    """The betas, and a note now and then of how far they have got."""
-    for i, beta in enumerate(betas):
-        if i % NOTE_EVERY == 0:
-            advance(before + i, "temperatures")
-        yield beta
+class _Note:
+    """Says now and then how many transitions are done."""
+
+    def __init__(self, advance: Advance, done: int) -> None:
+        self.advance, self.done = advance, done
+
+    def each(self, items: Iterable[T]) -> Iterator[T]:
+        for item in items:
+            if self.done % NOTE_EVERY == 0:
+                self.advance(self.done, "temperatures")
+            self.done += 1
+            yield item

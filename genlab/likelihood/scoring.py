@@ -115,12 +115,11 @@ class _Scoring(BlockPass):
         self.seed, self.write, self.prepared = seed, write, prepared
 
     def prepare(self) -> None:
-        """Rank 0 prepares the likelihood; the others get its buffers."""
+        """All processes prepare the likelihood together; rank 0's buffers are those of all."""
         if self.prepared:
             return
-        if self.trainer.is_global_zero:
-            noise = generator("prepare", self.seed, device=self.device)
-            self.likelihood.prepare(self.data, generator=noise)
+        noise = generator("prepare", self.seed, device=self.device)
+        self.likelihood.prepare(self.data, generator=noise)
         if self.trainer.world_size > 1:
             own = dict(self.likelihood.named_buffers(recurse=False))
             for name, tensor in self.trainer.strategy.broadcast(own).items():

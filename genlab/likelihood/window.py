@@ -109,7 +109,7 @@ def drawn(model: GenerativeModel, n: int, generator: Generator) -> Tensor:
     )  # bytes: blocks, the whole, centred and squared, in float32
     rows_at_once(1, copies, model.device, what=f"set of {n} samples", lower="likelihood.n")
     seed = torch.randint(2**62, (), generator=generator, device=generator.device)
-    samples = draw(model, n, seed=int(seed))
+    samples = draw(model, n, seed=int(seed), together=True)
     if not model.spec.contains(samples):
         raise GenlabError(
             f"some of {n} samples are outside {model.spec.support.name} data {model.spec.shape}, or "

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from genlab.contracts import UsageError
-from genlab.nn.together import mean_of_processes, processes
+from genlab.together import mean_of_processes, processes
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "elu": nn.ELU,

@@ -30,7 +30,7 @@ from torch.autograd.function import once_differentiable
 
 from genlab.contracts import UsageError
 from genlab.nn.precision import full_precision
-from genlab.nn.together import processes
+from genlab.together import processes
 
 TILES = {"cpu": (256, 512)}  # rows and columns of pairs at a time: half a MiB
 TILE = (4096, 8192)  # elsewhere

@@ -18,7 +18,7 @@ from genlab.api import Plan, train
 from genlab.components import allow_targets
 from genlab.contracts import UsageError
 from genlab.interrupts import Interrupted
-from genlab.launch import rank
+from genlab.rank import rank
 from genlab.runs import write_json
 from genlab.testing.check import describe
 from genlab.testing.witness import STOP, Witness

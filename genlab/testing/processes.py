@@ -110,7 +110,7 @@ def _result(check: Callable[[Path], None], folder: Path) -> Result:
 
 def processes_hold_the_same_weights(folder: Path) -> None:
     """In the middle of each stage and at its end. Only gradients are averaged for a model: statistics of a
-    batch that it keeps must be those of all processes (``genlab.nn.together``), or its ``rank_state``."""
+    batch that it keeps must be those of all processes (``genlab.together``), or its ``rank_state``."""
     first, second = (each["weights"] for each in _finished(folder))
     pairs = zip(first, second, strict=True)
     differing = dict.fromkeys(name for a, b in pairs for name in a if a[name] != b.get(name))

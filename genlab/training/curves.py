@@ -59,7 +59,7 @@ class Curves(Callback):
         self._logged = 0
         total = int(module.stage_steps())
         self._bar = progress(self.title, total, trainer.global_step)
-        self._advance = self._bar.__enter__() if trainer.is_global_zero else _silent
+        self._advance = self._bar.__enter__()
 
     def on_train_batch_end(
         self, trainer: Trainer, module: Any, outputs: Any, batch: Any, index: int
@@ -99,7 +99,7 @@ class Curves(Callback):
         self._close(trainer)
 
     def _close(self, trainer: Trainer) -> None:
-        if trainer.is_global_zero and hasattr(self, "_bar"):
+        if hasattr(self, "_bar"):
             self._bar.__exit__(None, None, None)
             del self._bar
 
@@ -169,7 +169,3 @@ def _csv(rows: Sequence[Sequence[Any]]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
-
-
-def _silent(done: int, note: str = "") -> None:
-    """What ranks above zero show."""

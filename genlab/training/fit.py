@@ -18,7 +18,7 @@ from pytorch_lightning.callbacks import EMAWeightAveraging
 
 from genlab import interrupts, randomness
 from genlab.contracts import Batch, DataModule, Stage, Trainable, UsageError
-from genlab.launch import rank
+from genlab.rank import rank
 from genlab.runs import RunDirectory, write_json
 from genlab.training.checkpoint_files import (
     SafeCheckpointIO,

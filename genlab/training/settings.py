@@ -8,23 +8,29 @@ import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any, Literal
 
 import torch
 from pytorch_lightning import Callback, Trainer
-from pytorch_lightning.strategies import StrategyRegistry
+from pytorch_lightning.strategies import Strategy, StrategyRegistry
 from pytorch_lightning.utilities import rank_zero_only
 from torch import nn
 
 from genlab import launch
 from genlab.contracts import UsageError
 from genlab.nn.precision import NeedsFloat32
+from genlab.rank import rank
 from genlab.runs import fair_threads
+from genlab.training import sharding
 from genlab.training.lightning import NoProfiler, Threads, environment, leave_signals_alone
-from genlab.training.sharding import strategy
 
 # Lightning 2.6's own tree code asks torch an outdated question at every fit and predict.
 warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
+
+# How long a process waits for what another does alone, as a solution, an enumeration or a checkpoint: torch
+# would give up after half an hour. That a process is lost is found out by other means (genlab.launch).
+PATIENCE = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,18 @@ class TrainerSettings:
         return 0 if self.accelerator in ("cpu", "mps") else torch.cuda.device_count()
 
     @property
+    def _strategy(self) -> Strategy | str:
+        """One whose processes wait long enough for each other."""
+        if self.shards:
+            return sharding.strategy(self.processes, PATIENCE)
+        name = "ddp" if self.strategy == "auto" and self.processes > 1 else self.strategy
+        if name == "auto":
+            return name
+        known = StrategyRegistry[name]
+        made: Strategy = known["strategy"](**known["init_params"], timeout=PATIENCE)
+        return made
+
+    @property
     def lacking(self) -> str:
         """What this machine lacks for them, and what to type; empty where nothing is."""
         other = "type trainer=cpu, or trainer=ddp_cpu for two processes"
@@ -116,12 +134,17 @@ class TrainerSettings:
     @property
     def autocast_on(self) -> str | None:
         """The type of device on which layers compute in half precision; None where they do not."""
-        if not self.precision.endswith("-mixed"):
-            return None
-        if self.accelerator != "auto":
-            return "cuda" if self.accelerator == "gpu" else self.accelerator
-        found = torch.accelerator.current_accelerator(check_available=True)
-        return "cpu" if found is None else found.type
+        return self.device if self.precision.endswith("-mixed") else None
+
+    @property
+    def device(self) -> str:
+        """The type of device that computes, as torch names it: "cpu", "cuda" or "mps"."""
+        if self.accelerator == "auto":
+            found = torch.accelerator.current_accelerator(check_available=True)
+            return "cpu" if found is None else found.type
+        if self.accelerator == "gpu":
+            return "mps" if _is_apple(self) else "cuda"
+        return self.accelerator
 
     def require_precision(self, model: nn.Module) -> None:
         """Raise UsageError for a part of the model that is not for this precision."""
@@ -146,7 +169,12 @@ class TrainerSettings:
         Raises UsageError where another number of processes was started, or this machine lacks something.
         """
         self._take_place()
-        if self.launcher != "genlab" and self.processes > 1:
+        if self.launcher != "genlab":
+            self.connect()
+
+    def connect(self) -> None:
+        """Let the processes find each other, and start them where that is genlab's to do."""
+        if self.processes > 1:
             self.trainer([]).strategy.setup_environment()
 
     def _take_place(self) -> None:
@@ -167,7 +195,7 @@ class TrainerSettings:
         for name in ("pytorch_lightning", "lightning_fabric"):
             logging.getLogger(name).setLevel(logging.ERROR)
         self._take_place()
-        rank_zero_only.rank = launch.rank()
+        rank_zero_only.rank = rank()
         torch.set_num_threads(self.choose_threads())
         options.setdefault("logger", False)
         options["plugins"] = [*options.get("plugins", []), environment(self.launcher)]
@@ -177,7 +205,7 @@ class TrainerSettings:
                 accelerator=self.accelerator,
                 devices=self.devices,
                 num_nodes=self.num_nodes,
-                strategy=strategy(self.processes) if self.shards else self.strategy,
+                strategy=self._strategy,
                 precision=self.precision,
                 callbacks=[Threads(self.choose_threads()), *callbacks],
                 enable_progress_bar=False,

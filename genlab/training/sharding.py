@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from pytorch_lightning import Callback, Trainer
@@ -22,9 +23,12 @@ from torch.distributed.fsdp import FSDPModule
 from genlab.contracts import Stage, Trainable, UsageError
 
 
-def strategy(processes: int) -> ModelParallelStrategy:
-    """For so many processes; checkpoints are whole, in one file, like those of any other strategy."""
-    return ModelParallelStrategy(processes, 1, save_distributed_checkpoint=False)
+def strategy(processes: int, patience: timedelta) -> ModelParallelStrategy:
+    """For so many processes that wait so long for each other.
+
+    Checkpoints are whole, in one file, like those of any other strategy.
+    """
+    return ModelParallelStrategy(processes, 1, save_distributed_checkpoint=False, timeout=patience)
 
 
 def require_shardable(stages: Sequence[Stage]) -> None:

@@ -26,8 +26,8 @@ from genlab.likelihood.annealing import (
     bootstrap,
     effective,
     log_mean_exp,
+    resampled,
     schedule,
-    settled,
     training_rows,
 )
 from genlab.models.boltzmann import RBM, BaseRatePath
@@ -218,13 +218,12 @@ def test_backward_chains_without_exact_draws_start_where_the_forward_ones_ended(
     assert result.diagnostics["reverse_log_z"] == pytest.approx(model.log_z(), abs=0.05)
 
 
-def test_settled_states_are_resampled_by_weight():
+def test_states_are_resampled_by_weight():
     energy = random_machine(4, 3)
     path = BaseRatePath(energy.couplings(), torch.zeros(4))
-    runs = [(torch.tensor([0.0, -1e9]), path.start(2, generator=noise(s))) for s in (0, 1)]
-    kept = {tuple(state[0][0].tolist()) for _, state in runs}
-    path.transition = lambda state, beta, *, generator: state
-    state = settled(path, runs, 50, noise())
+    ends = [path.start(2, generator=noise(s)) for s in (0, 1)]
+    kept = {tuple(end[0][0].tolist()) for end in ends}
+    state = resampled([torch.tensor([0.0, -1e9])] * 2, ends, 50, noise())
     assert {tuple(row) for row in state[0].tolist()} == kept
     assert all(len(part) == 50 for part in state)
 

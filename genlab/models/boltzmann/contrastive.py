@@ -22,8 +22,8 @@ from genlab.contracts import UsageError
 from genlab.models.boltzmann.chains import SAMPLERS, FromData
 from genlab.models.boltzmann.energy import RestrictedBoltzmann, contrast
 from genlab.nn.precision import full_precision
-from genlab.nn.together import mean_of_processes
 from genlab.ranges import at_least
+from genlab.together import mean_of_processes
 
 
 class Contrastive:

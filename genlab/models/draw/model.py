@@ -31,9 +31,9 @@ from genlab.models.draw.attention import Window
 from genlab.models.draw.gaussian import Gaussian
 from genlab.models.draw.glimpses import Read, ReadAll, ReadWindow, Write, WriteAll, WriteWindow
 from genlab.nn.heads import Bernoulli, LogisticMixture
-from genlab.nn.together import mean_of_processes
 from genlab.randomness import randn_like
 from genlab.ranges import at_least
+from genlab.together import mean_of_processes
 
 Noise = Callable[[Tensor], Tensor]  # standard noise of the shape of a mean
 

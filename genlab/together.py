@@ -1,4 +1,4 @@
-"""What the batches of all processes have in common.
+"""What processes do together: work that they share out, and what their batches have in common.
 
 Averaging gradients over processes is the gradient of a loss only where that is a mean over data. Statistics
 of a batch that enter it in another way, such as the variance that batch normalisation divides by, must be
@@ -7,11 +7,14 @@ those of all batches together. Processes have batches of equal size.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed
 from torch.autograd.function import once_differentiable
+
+T = TypeVar("T")
 
 
 def processes() -> tuple[int, int]:
@@ -19,6 +22,21 @@ def processes() -> tuple[int, int]:
     if not (distributed.is_available() and distributed.is_initialized()):
         return 1, 0
     return distributed.get_world_size(), distributed.get_rank()
+
+
+def shared_out(n: int, work: Callable[[int], T]) -> list[T]:
+    """``[work(0), …, work(n - 1)]`` on every process, each of which does its share and must call this.
+
+    What is to be the same however many they are may depend on the piece alone: give each a generator of its
+    own (``genlab.randomness.fork``). Results travel between processes: tensors must be on the CPU.
+    """
+    world, rank = processes()
+    own = [work(i) for i in range(rank, n, world)]
+    if world == 1:
+        return own
+    gathered: list[Any] = [None] * world
+    distributed.all_gather_object(gathered, own)
+    return [gathered[i % world][i // world] for i in range(n)]
 
 
 def mean_of_processes(x: Tensor) -> Tensor:
