@@ -8,7 +8,7 @@ WORKERS ?= 2
 PIP = $(VENV)/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: demo install test test-plugins lint
+.PHONY: demo install test test-browser test-plugins lint
 
 # Trains MADE, diffusion, a deep belief network, moment matching and DRAW on the digits inside the package, scores
 # them, writes the gallery.
@@ -30,6 +30,14 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 test: install
 	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+# The gallery's pages in a real browser: Debian's Chromium and Playwright, installed where they are missing.
+CHROMIUM ?= chromium
+
+test-browser: install
+	command -v $(CHROMIUM) || $(if $(filter-out 0,$(shell id -u)),sudo) sh -c 'apt-get update -q && apt-get install -q -y $(CHROMIUM)'
+	$(PIP) -e '.[browser]'
+	GENLAB_BROWSER=$(CHROMIUM) $(VENV)/bin/python -m pytest -n $(WORKERS) tests/gallery/browser $(ARGS)
 
 # The packages under plugins/, in an environment that sees that of the core and adds to it.
 PLUGINS = $(wildcard plugins/*)

@@ -7,7 +7,7 @@ import shutil
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -15,14 +15,12 @@ from typing import Any
 from torch import Tensor
 
 from genlab.api import answers as answer_files
-from genlab.api import scores as score_files
 from genlab.api.metrics import build_metrics, of_answers, of_samples, possible, unasked
 from genlab.api.plan import build_model, require_room_for
 from genlab.api.quality import write_quality
+from genlab.api.scorer import Scorer
 from genlab.components import build, is_component
-from genlab.contracts import DataModule, DataSpec, GenerativeModel, Likelihood, Model, UsageError
-from genlab.likelihood import evaluate
-from genlab.likelihood.scoring import Scored
+from genlab.contracts import DataModule, DataSpec, GenerativeModel, Model, UsageError
 from genlab.metrics import Answers, DatumMetric, SampleMetric, answer, how_many, measure
 from genlab.rank import rank
 from genlab.records import require_whole
@@ -167,44 +165,19 @@ class Run:
 
         likelihood: a component node; the run's own by default.
         """
-        (score,) = self.evaluate_splits(
-            [split], likelihood=likelihood, settings=settings, seed=seed
-        )
-        return score
+        return self.scorer(likelihood=likelihood, settings=settings, seed=seed).split(split)
 
-    def evaluate_splits(
+    def scorer(
         self,
-        splits: Sequence[str],
         *,
         likelihood: Mapping[str, Any] | None = None,
         settings: TrainerSettings | None = None,
         seed: int | None = None,
-    ) -> list[dict[str, Any] | None]:
-        """``evaluate`` of several, with what all data share (log Z, widths) computed once.
-
-        In a precision that casts weights it is computed for each, as Lightning would cast it too.
-        """
-        node = dict(likelihood or self.node("likelihood"))
+    ) -> Scorer:
+        """What scores several splits and other data, computing once what they share; as ``evaluate``."""
         require_writable(self.results.path)
-        chosen = self._settings(settings)
-        model = require_generative(self._model_in(chosen), "likelihood")
-        estimator: Likelihood = build(node, model, where="likelihood")
         noise: int = self.record["seed"] if seed is None else seed
-        found: list[dict[str, Any] | None] = []
-        for split in splits:
-            question = score_files.Question(split, estimator, noise, chosen.precision)
-            trainer, about = self._trainer(chosen)
-            write = partial(self._write_score, question, about)
-            prepared = bool(found) and model is self.model
-            evaluate(model, estimator, self.data, split, trainer, noise, write, prepared=prepared)
-            file = question.file(self.results)
-            found.append(read_json(file) if rank() == 0 else None)
-        return found
-
-    def _write_score(
-        self, question: score_files.Question, about: Callable[[], dict[str, Any]], scored: Scored
-    ) -> None:
-        score_files.write_score(self.results, self.data, question, scored, about())
+        return Scorer(self, likelihood or self.node("likelihood"), self._settings(settings), noise)
 
     def measure(
         self,
@@ -241,7 +214,7 @@ class Run:
         count = self._count(split, n, comparing) if comparing else 0
         found = [self._answer(metric, split, chosen, noise) for metric in asking]
         if comparing:
-            samples = self._drawn_together(count, noise, sampler, chosen)
+            samples = self.drawn_together(count, noise, sampler, chosen)
             if rank() == 0:
                 found += self._quality(comparing, split, samples, noise, sampler)
         return found if rank() == 0 else []
@@ -255,7 +228,7 @@ class Run:
         self, metric: DatumMetric, split: str, settings: TrainerSettings, seed: int
     ) -> dict[str, Any]:
         question = answer_files.Question(split, metric, seed, settings.precision)
-        trainer, about = self._trainer(settings)
+        trainer, about = self.trainer_for(settings)
 
         def write(found: Answers) -> None:
             answer_files.write_answers(self.results, self.data, question, found, about())
@@ -277,7 +250,7 @@ class Run:
             for measured in measure(metrics, samples, self.data, split)
         ]
 
-    def _drawn_together(
+    def drawn_together(
         self, n: int, seed: int, sampler: Mapping[str, Any] | None, settings: TrainerSettings
     ) -> Tensor:
         """What ``sample`` draws, on the device of the settings, shared out among their processes."""
@@ -302,7 +275,11 @@ class Run:
         cast = settings.precision.endswith("-true") and settings.precision != "32-true"
         return copy.deepcopy(self.model) if cast else self.model
 
-    def _trainer(self, settings: TrainerSettings) -> tuple[Any, Callable[[], dict[str, Any]]]:
+    def generative_in(self, settings: TrainerSettings) -> GenerativeModel:
+        """The model for such a trainer. Raises UsageError where it has no likelihood."""
+        return require_generative(self._model_in(settings), "likelihood")
+
+    def trainer_for(self, settings: TrainerSettings) -> tuple[Any, Callable[[], dict[str, Any]]]:
         """A trainer, and what a file says of the pass that it made, called at its end."""
         trainer, start = settings.unsharded().trainer([]), time.monotonic()
 

@@ -90,6 +90,9 @@ def _begin_record(run: RunDirectory, plan: Plan) -> None:
     write_json(run.record, record | {"heartbeat": now()})
 
 
+SHOWN = ("train", "val", "test")  # a page shows data of the last of these that was scored
+
+
 class Session:
     """One process's work on a run, from where it stands to its end."""
 
@@ -149,13 +152,17 @@ class Session:
         plan = self._train()
         run = Run(self.run, model=plan.model, data=plan.data)
         settings = self._settings(plan)
-        if plan.generative:
-            run.evaluate_splits(plan.splits, settings=settings)
+        scorer = run.scorer(settings=settings) if plan.generative and plan.splits else None
+        for split in plan.splits:
+            if scorer is not None:
+                scorer.split(split)
         for split in plan.splits:
             run.measure(plan.answers, split, settings=settings)
         self._compare_samples(plan, run, settings)
         if plan.composed.resolved["gallery"]:
-            show_run(run)
+            show_run(
+                run, settings, scorer=scorer, split=max(plan.splits or ["test"], key=SHOWN.index)
+            )
         return run
 
     def _compare_samples(self, plan: Plan, run: Run, settings: TrainerSettings) -> None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from genlab import randomness
 from genlab.api.evidence import KINDS, kind_of, read_evidence
-from genlab.api.neighbours import neighbours
+from genlab.api.nearest import nearest
 from genlab.api.run import Run, require_label
+from genlab.api.scorer import Scorer
 from genlab.contracts import (
     Batch,
     Completes,
@@ -28,35 +30,76 @@ from genlab.gallery.store import (
     write_animations,
     write_completions,
     write_figures,
+    write_likelihoods,
+    write_nearest,
     write_reference,
     write_samples,
 )
 from genlab.progress import progress
 from genlab.rank import rank
 from genlab.runs import require_writable
+from genlab.training import TrainerSettings
 
 SEED = 0  # of the samples that every run shows, so that runs can be laid side by side
-NEIGHBOURS = 8  # samples shown beside training data
+TRAINING = 1000  # training data whose likelihood is shown, at most
 
 
-def show_run(run: Run) -> None:
-    """Write samples beside test data, where the model draws any, and figures. Rank 0 alone does it."""
+def show_run(
+    run: Run,
+    settings: TrainerSettings,
+    *,
+    scorer: Scorer | None = None,
+    split: str = "test",
+) -> None:
+    """Write samples beside data of the split, where the model draws any, and figures.
+
+    scorer: says how likely the model finds both; None where no split was scored. Every process takes part
+    in drawing and scoring, and rank 0 writes.
+    """
+    run.model.eval()
+    drawn = run.drawn_together(how_many(run.spec), SEED, None, settings) if run.generative else None
+    likely = None
+    if drawn is not None and scorer is not None and split in scorer.scored:
+        likely = _likelihoods(run, scorer, drawn, split)
     if rank() != 0:
         return
-    run.model.eval()
     about = about_run(run.record, SEED)
-    near = _show_samples(run, about) if run.generative else ()
-    write_figures(run.directory, chain(figures(run, SEED), near), seed=SEED, about=about)
+    if drawn is not None:
+        _write_samples(run, drawn, split, about)
+    if likely is not None:
+        write_likelihoods(run.directory, *likely)
+    write_figures(run.directory, figures(run, SEED), seed=SEED, about=about)
 
 
-def _show_samples(run: Run, about: Mapping[str, str]) -> Iterator[Figure]:
-    """Write samples and test data; the figure of samples beside training data."""
-    n = how_many(run.spec)
+def _likelihoods(
+    run: Run, scorer: Scorer, samples: Tensor, split: str
+) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+    """(n,) nats of samples, of training data and of the split, and what kind of number they are.
+
+    On rank 0; None elsewhere, and where a number is not to be trusted.
+    """
+    n = min(TRAINING, len(run.data.dataset(split)))
+    given = {"samples": samples, "train": some_data(run, n, "train").x}
+    found = {name: scorer.given(x) for name, x in given.items()} | {split: scorer.scored[split]}
+    sets = {name: scored for name, scored in found.items() if scored is not None}
+    if len(sets) < len(found) or any(scored.reason for scored in sets.values()):
+        return None
+    of = sets[split].result
+    about = {"guarantee": str(of.guarantee), "measure": str(of.measure), "method": of.method}
+    return {name: scored.nats for name, scored in sets.items()}, about | {"split": split}
+
+
+def _write_samples(run: Run, drawn: Tensor, split: str, about: Mapping[str, str]) -> None:
+    """Write samples, data of the split, and the training data nearest to the samples."""
+    n, samples = len(drawn), drawn.cpu()
     command = f"genlab sample RUN --n {n} --seed {SEED}"
-    samples = run.sample(n, seed=SEED)
     write_samples(run.directory.samples, samples, run.spec, seed=SEED, command=command, about=about)
-    write_reference(run.directory, some_data(run, n).x.cpu(), run.spec)
-    return neighbours(run.data.dataset("train"), samples[:NEIGHBOURS], run.spec)
+    data = some_data(run, n, split).x.cpu()
+    write_reference(run.directory, data, run.spec, split=split)
+    train = run.data.dataset("train")
+    found, distance = nearest(train, samples)
+    distances = {"samples": distance, "held out": nearest(train, data)[1]}
+    write_nearest(run.directory, found, distances, run.spec, split=split, training=len(train))
 
 
 def sample(

@@ -118,7 +118,7 @@ def _chart(series: dict[str, list[Point]]) -> Chart:
         title=" and ".join(series),
         y_label=_unit(series),
         lines=lines,
-        x_ticks=tuple(Tick(round(x(t), 1), f"{t:,.0f}") for t in _ticks(0, last_step)),
+        x_ticks=tuple(Tick(round(x(t), 1), f"{t:,.0f}") for t in round_steps(0, last_step)),
         y_ticks=axis.ticks,
         note=_note(above, axis),
     )
@@ -180,7 +180,7 @@ class Axis:
 
     @property
     def ticks(self) -> tuple[Tick, ...]:
-        values = (_decades if self.logarithmic else _ticks)(self.low, self.high)
+        values = (_decades if self.logarithmic else round_steps)(self.low, self.high)
         named = zip(values, labels(values), strict=True)
         return tuple(Tick(round(self.at(value), 1), label) for value, label in named)
 
@@ -228,7 +228,7 @@ def _thinned(points: list[Point]) -> list[Point]:
     return [*points[:-1:every], points[-1]]
 
 
-def _ticks(low: float, high: float) -> list[float]:
+def round_steps(low: float, high: float) -> list[float]:
     """Four or so round numbers between low and high."""
     rough = (high - low) / 4
     power = 10.0 ** math.floor(math.log10(rough))

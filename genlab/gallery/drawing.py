@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import Tensor
@@ -19,6 +19,7 @@ STRIP = 12  # a still picture of an animation shows at most this many of its fra
 PANELS = 4  # … and this many where each is a plot
 REAL_RANGE = 3.0  # standardised values from -3 (black) to 3 (white)
 THUMB = (322, 220)  # screen pixels: width and height that a thumbnail may take
+MOST = 200  # frames in a sheet
 SMALL = 260  # screen pixels: an animation narrower than this is magnified twice as much
 
 About = Mapping[str, str]
@@ -26,7 +27,7 @@ About = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Picture:
-    """One file. role: "still", "animation" (APNG) or "download" (GIF)."""
+    """One file. role: "still", "animation" (APNG), "download" (GIF) or "frames" (all in one sheet)."""
 
     role: str
     suffix: str
@@ -34,11 +35,27 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Grid:
+    """n cells of one size, row by row, in screen pixels."""
+
+    n: int
+    columns: int
+    width: int
+    height: int
+    gap: int = 0
+
+
+@dataclass(frozen=True)
 class Drawn:
-    """The files of one figure, and what a viewer must know beside the caption."""
+    """The files of one figure, and what a viewer must know beside the caption.
+
+    grid: how the cells of the still picture lie; sheet: how the frames lie in theirs.
+    """
 
     pictures: tuple[Picture, ...]
     note: str = ""
+    grid: Grid | None = None
+    sheet: Grid | None = None
 
     @property
     def still(self) -> bytes:
@@ -87,8 +104,11 @@ def sample_grid(samples: Tensor, spec: DataSpec, about: About | None = None) -> 
         unit, note = _unit_interval(x, spec)
         painted = paint(unit)
         factor = magnification(*spec.shape[-2:])
-        picture = tile(magnify(painted.colours, factor), min(COLUMNS, len(x)))
-        return _drawn(picture, about, note, painted.note)
+        columns = min(COLUMNS, len(x))
+        picture = tile(magnify(painted.colours, factor), columns)
+        height, width = (factor * side for side in spec.shape[-2:])
+        grid = Grid(len(x), columns, width, height, GAP)
+        return replace(_drawn(picture, about, note, painted.note), grid=grid)
     if _is_planar(spec):
         return _drawn(panel(x, STANDARD), about, _lost(x, STANDARD))
     return _draw_rows(x.reshape(len(x), -1), spec, about)
@@ -121,7 +141,11 @@ def _animated(
         Picture("animation", ".apng", apng(frames, about)),
         Picture("download", ".gif", gif(frames, about)),
     )
-    return Drawn(pictures, _sentence(*notes))
+    if len(frames) > MOST:
+        return Drawn(pictures, _sentence(*notes))
+    sheet = Grid(len(frames), columns_for(len(frames)), frames[0].shape[1], frames[0].shape[0])
+    picture = Picture("frames", ".frames.png", png(tile(np.stack(frames), sheet.columns, 0), about))
+    return Drawn((*pictures, picture), _sentence(*notes), sheet=sheet)
 
 
 def _sentence(*notes: str) -> str:

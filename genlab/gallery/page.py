@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from genlab.errors import UsageError
 from genlab.gallery import curves
-from genlab.gallery.view import RunView, read_view
+from genlab.gallery.html import render
+from genlab.gallery.view import read_view
+from genlab.gallery.views import RunView
 from genlab.runs import RunDirectory, atomic, write_json
 from genlab.trust import read_json
 
@@ -109,26 +108,22 @@ class _Site:
     def __init__(self, out: Path) -> None:
         self.out = out
         self.names: list[str] = []
-        self.templates = Environment(
-            loader=PackageLoader("genlab.gallery"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
 
     def write_run(self, view: RunView) -> None:
-        page = self._render("run.html", run=view, geometry=curves)
+        page = render("run.html", "run.js", run=view, geometry=curves).encode()
         files = {f"{view.slug}/{name}": data for name, data in view.files.items()}
         self._write(files | {f"{view.slug}/index.html": page})
         view.files.clear()
 
     def write_index(self, views: Sequence[RunView]) -> Path:
-        self._write({"index.html": self._render("index.html", runs=views)})
+        choices = {
+            "models": sorted({view.model for view in views}),
+            "data": sorted({view.data for view in views}),
+            "guarantees": sorted({view.headline.guarantee for view in views if view.headline}),
+        }
+        page = render("index.html", "index.js", runs=views, choices=choices).encode()
+        self._write({"index.html": page})
         return self.out / "index.html"
-
-    def _render(self, template: str, **values: Any) -> bytes:
-        return self.templates.get_template(template).render(**values).encode()
 
     def _write(self, files: dict[str, bytes]) -> None:
         self.names += files

@@ -78,15 +78,15 @@ def columns_for(n: int) -> int:
     return next((c for c in full if c <= 1.5 * least), least)
 
 
-def tile(cells: np.ndarray, columns: int) -> np.ndarray:
+def tile(cells: np.ndarray, columns: int, gap: int = GAP) -> np.ndarray:
     """n cells (n, H, W, 3), row by row with thin gaps, as one picture (Y, X, 3)."""
     n, height, width, _ = cells.shape
     rows = math.ceil(n / columns)
-    shape = (rows * (height + GAP) + GAP, columns * (width + GAP) + GAP, 3)
+    shape = (rows * (height + gap) + gap, columns * (width + gap) + gap, 3)
     picture = np.empty(shape, np.uint8)
     picture[:] = GAP_COLOUR
     for i, cell in enumerate(cells):
-        y, x = GAP + (i // columns) * (height + GAP), GAP + (i % columns) * (width + GAP)
+        y, x = gap + (i // columns) * (height + gap), gap + (i % columns) * (width + gap)
         picture[y : y + height, x : x + width] = cell
     return picture
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from genlab.contracts import DataSpec, Evidence, Figure
@@ -22,7 +24,8 @@ from genlab.gallery.drawing import About, Drawn, draw, image_pixels, sample_grid
 from genlab.runs import RunDirectory, atomic, train_command, write_json
 
 SCHEMA = 1
-REFERENCE = "data"
+REFERENCE, NEAREST, LIKELIHOODS = "data", "nearest", "likelihoods"
+OWN = (REFERENCE, NEAREST, LIKELIHOODS)  # names that a model's figures cannot have
 
 
 def about_run(record: Mapping[str, Any], seed: int) -> dict[str, str]:
@@ -64,6 +67,7 @@ def write_samples(
             _write(folder / name / f"{i:03}.png", data)
     words = {"seed": seed, "label": label, "n": len(samples), "command": command}
     words |= {"sampler": sampler} if sampler else {}
+    words |= {"grid": asdict(drawn.grid)} if drawn.grid else {}
     _write_entry(folder, name, "samples", drawn, words)
     return folder / f"{name}.png"
 
@@ -114,6 +118,38 @@ def write_reference(
     write_json(run.figures / f"{REFERENCE}.json", words | {"note": drawn.note})
 
 
+def write_nearest(
+    run: RunDirectory,
+    found: Tensor,
+    distances: Mapping[str, Tensor],
+    spec: DataSpec,
+    *,
+    split: str,
+    training: int,
+) -> None:
+    """Write the training data nearest to the samples that stand for the run, laid out like these.
+
+    found: (n, *shape). distances: (n,) Euclidean ones to the nearest training datum, of "samples" and of as
+    many data "held out" of the split. training: how many training data there are.
+    """
+    words = {"split": split, "training": training, "support": str(spec.support)}
+    words |= {name: values.tolist() for name, values in distances.items()}
+    entry: dict[str, Any] = {"schema": SCHEMA, "picture": None}
+    if spec.is_image:
+        _write(run.figures / f"{NEAREST}.png", sample_grid(found, spec).still)
+        entry["picture"] = f"{NEAREST}.png"
+    write_json(run.figures / f"{NEAREST}.json", entry | words)
+
+
+def write_likelihoods(
+    run: RunDirectory, nats: Mapping[str, np.ndarray], about: Mapping[str, Any]
+) -> None:
+    """Write (n,) log-likelihoods of several sets of data, with what kind of number they are."""
+    _write_arrays(run.figures / f"{LIKELIHOODS}.npz", **nats)
+    entry = {"schema": SCHEMA, "array": f"{LIKELIHOODS}.npz", "sets": list(nats)}
+    write_json(run.figures / f"{LIKELIHOODS}.json", entry | dict(about))
+
+
 def write_figures(
     run: RunDirectory, figures: Iterable[Figure], *, seed: int, about: About | None = None
 ) -> list[dict[str, Any]]:
@@ -129,7 +165,7 @@ def write_figures(
                 _failure("figures", "figures", "The model stopped giving figures.", figure)
             )
             continue
-        name = _free(sanitised(figure.name), {REFERENCE, *(entry["name"] for entry in entries)})
+        name = _free(sanitised(figure.name), {*OWN, *(entry["name"] for entry in entries)})
         entries.append(_write_figure(run.figures, name, figure, about))
     write_json(run.figures / "figures.json", {"schema": SCHEMA, "seed": seed, "figures": entries})
     return entries
@@ -145,7 +181,7 @@ def write_animations(
             continue
         name = f"seed-{seed}-{sanitised(figure.name)}"
         for picture in draw(figure, about).pictures:
-            if picture.role != "still":
+            if picture.role in ("animation", "download"):
                 _write(folder / f"{name}{picture.suffix}", picture.data)
         written.append(folder / f"{name}.gif")
     return written
@@ -191,6 +227,7 @@ def _write_figure(folder: Path, name: str, figure: Figure, about: About | None) 
         "animated": "animation" in files,
         "files": files,
         "note": drawn.note,
+        **({"sheet": asdict(drawn.sheet)} if drawn.sheet else {}),
     }
 
 
@@ -208,9 +245,11 @@ def _write_entry(
     write_json(folder / f"{name}.json", {**entry, **words, "note": drawn.note})
 
 
-def _write_arrays(path: Path, **arrays: Tensor) -> None:
+def _write_arrays(path: Path, **arrays: Tensor | np.ndarray) -> None:
     buffer = io.BytesIO()
-    named = {key: value.detach().cpu().numpy() for key, value in arrays.items()}
+    named = {
+        key: np.asarray(torch.as_tensor(value).detach().cpu()) for key, value in arrays.items()
+    }
     np.savez_compressed(buffer, **named)  # type: ignore[arg-type]
     _write(path, buffer.getvalue())
 

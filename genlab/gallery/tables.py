@@ -10,10 +10,9 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from jinja2 import Environment, PackageLoader
-
 from genlab.gallery import answers
 from genlab.gallery.answers import kind_of, with_error
+from genlab.gallery.html import render
 from genlab.gallery.quality import Section
 from genlab.gallery.quality import number as quality_number
 from genlab.gallery.scores import Group, Row
@@ -241,9 +240,7 @@ def as_csv(found: Compared) -> str:
 
 def as_html(found: Compared) -> str:
     """A page of its own, whose tables can be sorted."""
-    loader = PackageLoader("genlab.gallery")
-    templates = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return templates.get_template("compare.html").render(sheets=sheets(found)) + "\n"
+    return render("compare.html", "sort.js", sheets=sheets(found)) + "\n"
 
 
 WRITERS: dict[str, Callable[[Compared], str]] = {

@@ -6,181 +6,18 @@ Needs no torch, no data and no model: the run of a plugin that is gone can still
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from genlab.errors import UsageError
 from genlab.gallery import answers, quality, selection, words
-from genlab.gallery.curves import Chart, charts, read_curves
+from genlab.gallery.curves import charts, read_curves
+from genlab.gallery.pictured import read_pictures
 from genlab.gallery.scores import best, model_name, read_scores
-from genlab.gallery.selection import Selection, read_selection
+from genlab.gallery.selection import read_selection
+from genlab.gallery.views import AnswerView, QualityView, RunView, ScoreView, StageView
 from genlab.runs import RunDirectory, train_command
-from genlab.trust import Refused, read_json, read_text
-from genlab.trust.files import read_bytes
-from genlab.trust.pictures import size_of
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A picture of the page, or the reason why there is none."""
-
-    href: str = ""
-    width: int = 0
-    height: int = 0
-    reason: str = ""
-
-
-@dataclass(frozen=True)
-class Draws:
-    """A set of samples or completions."""
-
-    kind: str
-    picture: Shown
-    thumbnail: Shown
-    words: Mapping[str, Any]
-    note: str
-
-
-@dataclass(frozen=True)
-class FigureView:
-    """still, and where the figure moves: animation (APNG) and download (GIF)."""
-
-    title: str
-    caption: str
-    still: Shown
-    animation: Shown | None
-    download: Shown | None
-    note: str
-
-
-@dataclass(frozen=True)
-class ScoreView:
-    split: str
-    n: int
-    number: str
-    spoken: str
-    original_scale: str
-    bits: str
-    floor: str
-    floor_bits: str
-    method: str
-    guarantee: str
-    weights: str
-    sentence: str
-    comparison: str
-    density: bool
-
-
-@dataclass(frozen=True)
-class AnswerView:
-    """values: title, number with its unit, and the floor of each. facts: title and number."""
-
-    name: str
-    split: str
-    n: int
-    values: list[tuple[str, str, str]]
-    facts: list[tuple[str, str]]
-    floor_of: str
-    sentence: str
-    remarks: str
-
-    @property
-    def short(self) -> str:
-        """The value that ranks, for the index."""
-        title, number, _ = self.values[0]
-        return f"{title} {number}"
-
-
-@dataclass(frozen=True)
-class QualityView:
-    """Samples against n data of a split. values: title, number, and that of training data.
-
-    features: the network whose features were compared, and how often it is right.
-    """
-
-    split: str
-    n: int
-    features: str
-    values: list[tuple[str, str, str]]
-
-
-@dataclass(frozen=True)
-class StageView:
-    """The training of one stage. number: "2/4", where there are several; loss: what it is, in words.
-
-    values: what was validated of a stage that was solved, which has nothing to draw.
-    """
-
-    name: str
-    number: str
-    loss: str
-    charts: list[Chart]
-    values: str
-
-
-@dataclass
-class RunView:
-    """Everything that the templates write about a run. files: what its page shows, by relative name."""
-
-    slug: str
-    name: str
-    model: str = "unknown model"
-    data: str = "unknown data"
-    variant: str = ""
-    datum: str = ""
-    status: str = "unreadable"
-    reason: str = ""
-    facts: list[tuple[str, str]] = field(default_factory=list)
-    versions: list[tuple[str, str]] = field(default_factory=list)
-    command: str = ""
-    headline: ScoreView | None = None
-    scores: list[ScoreView] = field(default_factory=list)
-    generative: bool = True
-    answers: list[AnswerView] = field(default_factory=list)
-    quality: list[QualityView] = field(default_factory=list)
-    draws: list[Draws] = field(default_factory=list)
-    reference: Shown = Shown(reason="no picture of test data was written")
-    reference_words: Mapping[str, Any] = field(default_factory=dict)
-    figures: list[FigureView] = field(default_factory=list)
-    selection: Selection | None = None
-    selection_table: selection.Table | None = None
-    selection_figure: selection.Figure | None = None
-    stages: list[StageView] = field(default_factory=list)
-    config: str = ""
-    problems: list[str] = field(default_factory=list)
-    files: dict[str, bytes] = field(default_factory=dict)
-
-    @property
-    def samples(self) -> Draws | None:
-        """The set that stands for the run: unconditional, by its own sampler, with the smallest seed."""
-        own = (draws for draws in self.draws if not draws.words.get("sampler"))
-        usable = [draws for draws in own if draws.kind == "samples"]
-        return min(usable, key=_order, default=None)
-
-    @property
-    def thumbnail(self) -> Shown | None:
-        """What stands for the run on the index: samples, or the first figure of a model that draws none."""
-        if self.samples is not None:
-            return self.samples.thumbnail
-        return next((figure.still for figure in self.figures if not figure.still.reason), None)
-
-    @property
-    def headlines(self) -> list[str]:
-        """The answers about test data, for the index."""
-        return [answers.short for answers in self.answers if answers.split == "test"]
-
-    @property
-    def tile_facts(self) -> list[tuple[str, str]]:
-        return [(n.lower(), v) for n, v in self.facts if n in ("Parameters", "Training time")]
-
-    @property
-    def further(self) -> list[Draws]:
-        return [draws for draws in self.draws if draws is not self.samples]
-
-
-def _order(draws: Draws) -> tuple[bool, int]:
-    return draws.words.get("label") is not None, int(draws.words.get("seed", 0))
+from genlab.trust import Refused, read_text
 
 
 def read_view(path: Path, slug: str) -> RunView:
@@ -203,9 +40,7 @@ def read_view(path: Path, slug: str) -> RunView:
     _read_scores(view, run)
     _read_answers(view, run, record)
     _read_quality(view, run)
-    _read_draws(view, run)
-    _read_reference(view, run)
-    _read_figures(view, run)
+    read_pictures(view, run)
     _read_selection(view, record)
     _read_curves(view, run, record)
     return view
@@ -223,6 +58,8 @@ def _read_record(view: RunView, run: RunDirectory, record: Mapping[str, Any]) ->
     view.status, view.reason = _status(run, record)
     view.command = train_command(record)
     view.facts = list(_facts(record))
+    view.parameters = _number(record.get("parameters"))
+    view.seconds = _number(record.get("training_seconds"))
     view.versions = list(_versions(record))
     try:
         view.config = read_text(run.config)
@@ -271,6 +108,10 @@ def _facts(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "Threads", str(record.get("threads", "unknown"))
     if record.get("finished"):
         yield "Finished", str(record["finished"])
+
+
+def _number(value: Any) -> Any:
+    return value if isinstance(value, int | float) else ""
 
 
 def _versions(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -330,6 +171,7 @@ def _score_view(score: Mapping[str, Any]) -> ScoreView:
         sentence=words.kind_of_number(nats, score["data"]["n"]),
         comparison=words.comparison(score),
         density=nats["measure"] == "density",
+        nll=None if nats["mean"] is None else -nats["mean"],
     )
 
 
@@ -383,87 +225,7 @@ def _quality_view(view: RunView, section: quality.Section) -> QualityView:
     )
 
 
-# ---------------------------------------------------------------------------------------------- pictures
-
-
-def _read_draws(view: RunView, run: RunDirectory) -> None:
-    for path in sorted(run.samples.glob("*.json")):
-        entry = _read_entry(view, path)
-        if entry is not None:
-            view.draws.append(
-                Draws(
-                    kind=str(entry.get("kind", "samples")),
-                    picture=_picture(view, run.samples, entry.get("picture")),
-                    thumbnail=_picture(view, run.samples, entry.get("thumbnail")),
-                    words=entry,
-                    note=str(entry.get("note", "")),
-                )
-            )
-
-
-def _read_reference(view: RunView, run: RunDirectory) -> None:
-    path = run.figures / "data.json"
-    if path.is_file():
-        view.reference_words = _read_entry(view, path) or {}
-        view.reference = _picture(view, run.figures, view.reference_words.get("picture"))
-
-
-def _read_figures(view: RunView, run: RunDirectory) -> None:
-    path = run.figures / "figures.json"
-    if not path.is_file():
-        return
-    entries = (_read_entry(view, path) or {}).get("figures")
-    for entry in entries if isinstance(entries, list) else []:
-        if isinstance(entry, dict):
-            view.figures.append(_figure_view(view, run.figures, entry))
-
-
-def _figure_view(view: RunView, folder: Path, entry: Mapping[str, Any]) -> FigureView:
-    title, caption = str(entry.get("title", "figure")), str(entry.get("caption", ""))
-    if "error" in entry:
-        missing = Shown(reason=f"it could not be drawn ({entry['error']})")
-        return FigureView(title, caption, missing, None, None, "")
-    files = entry.get("files")
-    files = files if isinstance(files, dict) else {}
-    return FigureView(
-        title,
-        caption,
-        _picture(view, folder, files.get("still")),
-        _picture(view, folder, files["animation"]) if "animation" in files else None,
-        _picture(view, folder, files["download"]) if "download" in files else None,
-        str(entry.get("note", "")),
-    )
-
-
-def _read_entry(view: RunView, path: Path) -> dict[str, Any] | None:
-    """A JSON object; None, and a problem noted, where the file holds something else."""
-    try:
-        entry = read_json(path)
-        if not isinstance(entry, dict):
-            raise ValueError("it holds no JSON object")
-    except (OSError, ValueError) as error:
-        view.problems.append(f"{path.name} is unreadable: {error}")
-        return None
-    return entry
-
-
-def _picture(view: RunView, folder: Path, name: Any) -> Shown:
-    """A picture file of the run, taken into view.files if it is one, whole and inside the folder."""
-    if not isinstance(name, str) or Path(name).name != name:
-        return Shown(reason="no picture is named")
-    path = folder / name
-    try:
-        if path.resolve().parent != folder.resolve():
-            return Shown(reason=f"{name} lies outside the run")
-        if not path.is_file():
-            return Shown(reason=f"{name} is missing")
-        data = read_bytes(path)
-        width, height = size_of(data, ("PNG", "GIF"))
-    except (Refused, OSError, ValueError) as error:
-        return Shown(reason=f"{name} is unreadable ({error})")
-    href = f"{folder.name}/{name}"
-    view.files[href] = data
-    return Shown(href, width, height)
+# ------------------------------------------------------------------------------------------ the training
 
 
 def _read_selection(view: RunView, record: Mapping[str, Any]) -> None:

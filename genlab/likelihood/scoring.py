@@ -32,7 +32,7 @@ class Scored:
 
         log_scale: Σ log σ_d of standardised data.
         """
-        reason = self._reason()
+        reason = self.reason
         mean = None if reason else float(self.nats.mean())
         summary = {
             "mean": mean,
@@ -57,11 +57,13 @@ class Scored:
 
     def bits_per_dim(self, size: int) -> float | None:
         """−nats / (D ln 2), for probability masses only."""
-        if self._reason() or self.result.measure is not Measure.MASS:
+        if self.reason or self.result.measure is not Measure.MASS:
             return None
         return float(-self.nats.mean() / (size * math.log(2)))
 
-    def _reason(self) -> str | None:
+    @property
+    def reason(self) -> str | None:
+        """Why a mean of the values cannot be given; None where it can."""
         problem = f"not converged: {self.result.problem}" if self.result.problem else None
         return not_finite(self.nats) or problem
 

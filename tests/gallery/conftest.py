@@ -4,15 +4,22 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
 
 from genlab.contracts import DataSpec
-from genlab.gallery.store import write_reference, write_samples
+from genlab.gallery.store import (
+    write_likelihoods,
+    write_nearest,
+    write_reference,
+    write_samples,
+)
 from genlab.runs import RunDirectory, write_json, write_text
 
 SPEC = DataSpec("bits", "fixed", (1, 8, 8), "binary")
+NATS = np.linspace(-40, -10, 297)  # of test data
 CURVES = (
     "stage,epoch,step,name,value\nfit,0,10,loss,25.5\nfit,0,10,val/nll,24.5\nfit,1,20,loss,20.0\n"
 )
@@ -72,6 +79,10 @@ def make_run(tmp_path: Path):
         x = (torch.rand(64, *spec.shape, generator=torch.Generator().manual_seed(0)) < 0.5).float()
         write_samples(run.samples, x, spec, seed=0, command="genlab sample RUN --n 64 --seed 0")
         write_reference(run, x.flip(0), spec)
+        distances = {"samples": torch.arange(64.0).sqrt(), "held out": torch.full((64,), 3.0)}
+        write_nearest(run, x.roll(1, 0), distances, spec, split="test", training=1000)
+        sets = {"samples": -20 - np.arange(64) / 8, "train": NATS + 2, "test": NATS}
+        write_likelihoods(run, sets, {"split": "test", "guarantee": "exact", "method": "exact"})
         write_text(run.curves, CURVES)
         return run
 

@@ -10,6 +10,7 @@ from PIL import Image
 import genlab
 from genlab.api.show import show_run
 from genlab.cli.main import main
+from genlab.training import TrainerSettings
 
 
 @pytest.fixture(scope="module")
@@ -21,14 +22,14 @@ def run(tmp_path_factory):
 
 def test_a_run_is_shown_reproducibly(run, tmp_path):
     random_state = torch.get_rng_state()
-    show_run(run)
+    show_run(run, TrainerSettings())
     files = [*run.directory.samples.iterdir(), *run.directory.figures.iterdir()]
     before = {path: path.read_bytes() for path in files}
-    show_run(genlab.open(run.path))
+    show_run(genlab.open(run.path), TrainerSettings())
     assert {path: path.read_bytes() for path in files} == before
     assert torch.equal(torch.get_rng_state(), random_state)
     figures = json.loads((run.directory.figures / "figures.json").read_text())["figures"]
-    assert {f["name"] for f in figures} == {"predictions", "completions", "neighbours"}
+    assert {f["name"] for f in figures} == {"predictions", "completions"}
     assert not any("error" in figure for figure in figures)
     assert main(["gallery", str(run.path), "-o", str(tmp_path / "g")]) == 0
     assert (tmp_path / "g" / "index.html").is_file()

@@ -1,0 +1,232 @@
+"""What a page shows of one run, as the templates take it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from genlab.gallery import selection
+from genlab.gallery.copying import Copying
+from genlab.gallery.curves import Chart
+from genlab.gallery.likely import Histogram
+from genlab.gallery.selection import Selection
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture of the page, or the reason why there is none."""
+
+    href: str = ""
+    width: int = 0
+    height: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Cells of one size in a picture, row by row, in screen pixels."""
+
+    n: int
+    columns: int
+    width: int
+    height: int
+    gap: int = 0
+
+    @property
+    def words(self) -> dict[str, int]:
+        """For the scripts of a page."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Draws:
+    """A set of samples or completions. grid: how its picture can be taken apart."""
+
+    kind: str
+    picture: Shown
+    thumbnail: Shown
+    words: Mapping[str, Any]
+    note: str
+    grid: Grid | None = None
+
+
+@dataclass(frozen=True)
+class FigureView:
+    """still, and where the figure moves: animation (APNG), download (GIF), and frames in a sheet."""
+
+    title: str
+    caption: str
+    still: Shown
+    animation: Shown | None
+    download: Shown | None
+    note: str
+    frames: Shown | None = None
+    sheet: Grid | None = None
+
+
+@dataclass(frozen=True)
+class ScoreView:
+    """nll: for ranking; None where the mean is not to be trusted."""
+
+    split: str
+    n: int
+    number: str
+    spoken: str
+    original_scale: str
+    bits: str
+    floor: str
+    floor_bits: str
+    method: str
+    guarantee: str
+    weights: str
+    sentence: str
+    comparison: str
+    density: bool
+    nll: float | None
+
+
+@dataclass(frozen=True)
+class AnswerView:
+    """values: title, number with its unit, and the floor of each. facts: title and number."""
+
+    name: str
+    split: str
+    n: int
+    values: list[tuple[str, str, str]]
+    facts: list[tuple[str, str]]
+    floor_of: str
+    sentence: str
+    remarks: str
+
+    @property
+    def short(self) -> str:
+        """The value that ranks, for the index."""
+        title, number, _ = self.values[0]
+        return f"{title} {number}"
+
+
+@dataclass(frozen=True)
+class QualityView:
+    """Samples against n data of a split. values: title, number, and that of training data.
+
+    features: the network whose features were compared, and how often it is right.
+    """
+
+    split: str
+    n: int
+    features: str
+    values: list[tuple[str, str, str]]
+
+
+@dataclass(frozen=True)
+class StageView:
+    """The training of one stage. number: "2/4", where there are several; loss: what it is, in words.
+
+    values: what was validated of a stage that was solved, which has nothing to draw.
+    """
+
+    name: str
+    number: str
+    loss: str
+    charts: list[Chart]
+    values: str
+
+
+@dataclass
+class RunView:
+    """Everything that the templates write about a run. files: what its page shows, by relative name."""
+
+    slug: str
+    name: str
+    model: str = "unknown model"
+    data: str = "unknown data"
+    variant: str = ""
+    datum: str = ""
+    status: str = "unreadable"
+    reason: str = ""
+    parameters: int | str = ""
+    seconds: float | str = ""
+    facts: list[tuple[str, str]] = field(default_factory=list)
+    versions: list[tuple[str, str]] = field(default_factory=list)
+    command: str = ""
+    headline: ScoreView | None = None
+    scores: list[ScoreView] = field(default_factory=list)
+    generative: bool = True
+    answers: list[AnswerView] = field(default_factory=list)
+    quality: list[QualityView] = field(default_factory=list)
+    draws: list[Draws] = field(default_factory=list)
+    reference: Shown = Shown(reason="no picture of test data was written")
+    reference_words: Mapping[str, Any] = field(default_factory=dict)
+    nearest: Shown | None = None
+    copying: Copying | None = None
+    likely: Histogram | None = None
+    figures: list[FigureView] = field(default_factory=list)
+    selection: Selection | None = None
+    selection_table: selection.Table | None = None
+    selection_figure: selection.Figure | None = None
+    stages: list[StageView] = field(default_factory=list)
+    config: str = ""
+    problems: list[str] = field(default_factory=list)
+    files: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def samples(self) -> Draws | None:
+        """The set that stands for the run: unconditional, by its own sampler, with the smallest seed."""
+        own = (draws for draws in self.draws if not draws.words.get("sampler"))
+        usable = [draws for draws in own if draws.kind == "samples"]
+        return min(usable, key=_order, default=None)
+
+    @property
+    def thumbnail(self) -> Shown | None:
+        """What stands for the run on the index: samples, or the first figure of a model that draws none."""
+        if self.samples is not None:
+            return self.samples.thumbnail
+        return next((figure.still for figure in self.figures if not figure.still.reason), None)
+
+    @property
+    def headlines(self) -> list[str]:
+        """The answers about test data, for the index."""
+        return [answers.short for answers in self.answers if answers.split == "test"]
+
+    @property
+    def tile_facts(self) -> list[tuple[str, str]]:
+        return [(n.lower(), v) for n, v in self.facts if n in ("Parameters", "Training time")]
+
+    @property
+    def quality_fact(self) -> str:
+        """The first number of sample quality on test data, for the index."""
+        for quality in self.quality:
+            if quality.split == "test" and quality.values:
+                title, number, _ = quality.values[0]
+                return f"{title} {number}"
+        return ""
+
+    @property
+    def enlarged(self) -> list[str]:
+        """What is known of each sample, in words; nothing where its picture cannot be taken apart."""
+        grid = self.samples.grid if self.samples else None
+        if grid is None:
+            return []
+        nats = self.likely.nats if self.likely else ()
+        far = self.copying.distances if self.copying else ()
+        found = []
+        for i in range(grid.n):
+            known = [f"log p = {nats[i]:.2f} nats"] if i < len(nats) else []
+            known += [f"nearest training datum: {far[i]}"] if i < len(far) else []
+            found.append("; ".join(known))
+        return found
+
+    @property
+    def one_more(self) -> str:
+        """The command that draws the samples up to one, whose number takes the place of {n}."""
+        seed = self.samples.words.get("seed") if self.samples else 0
+        return f"genlab sample RUN --n {{n}} --seed {seed}"
+
+    @property
+    def further(self) -> list[Draws]:
+        return [draws for draws in self.draws if draws is not self.samples]
+
+
+def _order(draws: Draws) -> tuple[bool, int]:
+    return draws.words.get("label") is not None, int(draws.words.get("seed", 0))
