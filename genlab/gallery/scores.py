@@ -99,12 +99,16 @@ def _checked(score: Any) -> dict[str, Any]:
 
 
 def model_name(run: RunDirectory) -> str:
-    """The class of the run's model, from its config.yaml; "unknown model" where that cannot be read."""
+    """The class of the run's model, from its config.yaml; "unknown model" where that cannot be read.
+
+    That of a function is its name in capitals: of "gmmn_ae", "GMMN+AE".
+    """
     try:
         target = run.read_config()["model"]["_target_"]
     except (UsageError, KeyError, TypeError):
         return "unknown model"
-    return str(target).rpartition(".")[2]
+    name = str(target).rpartition(".")[2]
+    return name.replace("_", "+").upper() if name.islower() else name
 
 
 def best(scores: Iterable[Mapping[str, Any]], split: str = "test") -> Mapping[str, Any] | None:

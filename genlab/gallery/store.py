@@ -145,7 +145,9 @@ def write_likelihoods(
     run: RunDirectory, nats: Mapping[str, np.ndarray], about: Mapping[str, Any]
 ) -> None:
     """Write (n,) log-likelihoods of several sets of data, with what kind of number they are."""
-    _write_arrays(run.figures / f"{LIKELIHOODS}.npz", **nats)
+    _write_arrays(
+        run.figures / f"{LIKELIHOODS}.npz", **{k: v.astype(np.float32) for k, v in nats.items()}
+    )
     entry = {"schema": SCHEMA, "array": f"{LIKELIHOODS}.npz", "sets": list(nats)}
     write_json(run.figures / f"{LIKELIHOODS}.json", entry | dict(about))
 

@@ -12,6 +12,7 @@ from typing import Any
 from genlab.errors import UsageError
 from genlab.gallery import answers, quality, selection, words
 from genlab.gallery.curves import charts, read_curves
+from genlab.gallery.kept import kept, public
 from genlab.gallery.pictured import read_pictures
 from genlab.gallery.scores import best, model_name, read_scores
 from genlab.gallery.selection import read_selection
@@ -43,6 +44,7 @@ def read_view(path: Path, slug: str) -> RunView:
     read_pictures(view, run)
     _read_selection(view, record)
     _read_curves(view, run, record)
+    view.files |= kept(run, record)
     return view
 
 
@@ -56,7 +58,7 @@ def _read_record(view: RunView, run: RunDirectory, record: Mapping[str, Any]) ->
     view.datum = words.datum(spec)
     view.generative = record.get("generative") is not False
     view.status, view.reason = _status(run, record)
-    view.command = train_command(record)
+    view.command = train_command(public(record))
     view.facts = list(_facts(record))
     view.parameters = _number(record.get("parameters"))
     view.seconds = _number(record.get("training_seconds"))

@@ -1,0 +1,56 @@
+"""The folder of a page is a run: it is compared and shown again like the one it was made from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from genlab.cli.main import main
+from genlab.contracts import Figure, Images
+from genlab.gallery.page import build
+from genlab.gallery.store import write_figures
+from genlab.runs import RunDirectory
+
+
+def pages(site: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(site)): p.read_bytes() for p in site.rglob("*") if p.is_file()}
+
+
+def test_a_gallery_of_a_gallery_is_the_same(make_run, make_score, tmp_path):
+    runs = [make_run("a"), make_run("b", model="acme.gmmn_ae")]
+    chain = Figure("chain", "How it came.", Images(torch.rand(2, 5, 1, 8, 8)), animated=True)
+    write_figures(runs[0], [chain], seed=0)
+    first = build([run.path for run in runs], tmp_path / "first").parent
+    second = build([first / "a", first / "b"], tmp_path / "second").parent
+    assert pages(first) == pages(second)
+    assert "GMMN+AE" in (first / "index.html").read_text()
+
+
+def test_it_is_compared_as_the_run_is(make_run, tmp_path, capsys):
+    run = make_run("a")
+    site = build([run.path], tmp_path / "site").parent
+    said = []
+    for path in (run.path, site / "a"):
+        assert main(["compare", str(path), "--format", "json"]) == 0
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1]
+
+
+def test_names_of_machines_and_folders_are_left_behind(make_run, tmp_path):
+    session = {"host": "secret", "argv": ["/home/secret"], "pid": 1, "versions": {"torch": "2"}}
+    words = ["model=made", "folder=/home/secret/runs"]
+    run = make_run("a", overrides=words, sessions=[session], heartbeat="now")
+    site = build([run.path], tmp_path / "site").parent
+    assert not any(b"secret" in content for content in pages(site).values())
+    record = RunDirectory(site / "a").read()
+    assert record["overrides"] == ["model=made"]
+    assert record["sessions"] == [{"versions": {"torch": "2"}}]
+
+
+def test_a_link_to_elsewhere_is_not_followed(make_run, tmp_path):
+    run = make_run("a")
+    (tmp_path / "secret.json").write_text("{}")
+    (run.samples / "link.json").symlink_to(tmp_path / "secret.json")
+    site = build([run.path], tmp_path / "site").parent
+    assert not (site / "a" / "samples" / "link.json").exists()
