@@ -15,6 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from genlab.api import answers as answer_files
+from genlab.api.display import Figures, Samples
 from genlab.api.metrics import build_metrics, of_answers, of_samples, possible, unasked
 from genlab.api.plan import build_model, require_room_for
 from genlab.api.quality import write_quality
@@ -328,6 +329,16 @@ class Run:
         ways = {"label": label, "sampler": _sampler(sampler), "guidance": guidance}
         with on_device(model, self._settings(None).device):
             return draw(model, n, seed=seed, **ways).cpu()
+
+    def samples(self, n: int = 64, *, seed: int = 0, **ways: Any) -> Samples:
+        """What ``sample`` draws, as a picture in a notebook. ways: the other arguments of ``sample``."""
+        return Samples(self.sample(n, seed=seed, **ways), self.spec)
+
+    def figures(self, seed: int = 0) -> Figures:
+        """The model's own figures, for a notebook; they need the run's data."""
+        from genlab.api.show import figures
+
+        return Figures(figures(self, seed))
 
 
 def _sampler(node: Mapping[str, Any] | None) -> Any:

@@ -19,8 +19,6 @@ from genlab.trust import read_json
 if TYPE_CHECKING:
     from genlab.api.run import Run
 
-GIVEN = "given"
-
 
 class Scorer:
     """What all data share (log Z, widths) is computed once, by whatever is scored first.
@@ -52,10 +50,11 @@ class Scorer:
         self._evaluate(data, name, write)
         return read_json(question.file(results)) if rank() == 0 else None
 
-    def given(self, x: Tensor) -> Scored | None:
-        """Score data x: (n, *shape); on rank 0, None elsewhere."""
+    def given(self, what: str, x: Tensor) -> Scored | None:
+        """Score data x: (n, *shape), called so and not like a split; on rank 0, None elsewhere."""
         found: list[Scored] = []
-        self._evaluate(_Given(self.run.data, x), GIVEN, lambda scored, about: found.append(scored))
+        data = _Given(self.run.data, what, x)
+        self._evaluate(data, what, lambda scored, about: found.append(scored))
         return found[0] if found else None
 
     def _evaluate(
@@ -78,9 +77,9 @@ class Scorer:
 class _Given(DataModule):
     """A run's data and, as one more split, data that are given."""
 
-    def __init__(self, data: DataModule, x: Tensor) -> None:
+    def __init__(self, data: DataModule, what: str, x: Tensor) -> None:
         super().__init__(data.batch_size)
-        self.data, self.x = data, x
+        self.data, self.what, self.x = data, what, x
 
     @property
     def spec(self) -> DataSpec:
@@ -93,7 +92,7 @@ class _Given(DataModule):
         self.data.setup(stage)
 
     def dataset(self, split: str) -> BatchSource:
-        return _Rows(self.x) if split == GIVEN else self.data.dataset(split)
+        return _Rows(self.x) if split == self.what else self.data.dataset(split)
 
 
 class _Rows:

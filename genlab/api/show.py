@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from genlab import randomness
 from genlab.api.evidence import KINDS, kind_of, read_evidence
+from genlab.api.general import general_figures
 from genlab.api.nearest import nearest
 from genlab.api.run import Run, require_label
 from genlab.api.scorer import Scorer
@@ -61,6 +63,8 @@ def show_run(
     likely = None
     if drawn is not None and scorer is not None and split in scorer.scored:
         likely = _likelihoods(run, scorer, drawn, split)
+    some = some_data(run, how_many(run.spec), split)
+    general = list(general_figures(run, settings, scorer, some, SEED)) if run.generative else []
     if rank() != 0:
         return
     about = about_run(run.record, SEED)
@@ -68,7 +72,8 @@ def show_run(
         _write_samples(run, drawn, split, about)
     if likely is not None:
         write_likelihoods(run.directory, *likely)
-    write_figures(run.directory, figures(run, SEED), seed=SEED, about=about)
+    shown = chain(general, figures(run, SEED))
+    write_figures(run.directory, shown, seed=SEED, about=about)
 
 
 def _likelihoods(
@@ -79,8 +84,11 @@ def _likelihoods(
     On rank 0; None elsewhere, and where a number is not to be trusted.
     """
     n = min(TRAINING, len(run.data.dataset(split)))
-    given = {"samples": samples, "train": some_data(run, n, "train").x}
-    found = {name: scorer.given(x) for name, x in given.items()} | {split: scorer.scored[split]}
+    found = {
+        "samples": scorer.given("samples", samples),
+        "train": scorer.given("training data", some_data(run, n, "train").x),
+        split: scorer.scored[split],
+    }
     sets = {name: scored for name, scored in found.items() if scored is not None}
     if len(sets) < len(found) or any(scored.reason for scored in sets.values()):
         return None

@@ -36,7 +36,7 @@ from genlab.contracts.capabilities import (
 )
 from genlab.contracts.data import Batch, BatchSource, DataModule, DataSpec, Support
 from genlab.contracts.evidence import Evidence, Noisy, Observed, Pooled
-from genlab.contracts.figures import Figure, Images, Matrix, Plane
+from genlab.contracts.figures import Figure, Images, Matrix, Plane, Surface
 from genlab.contracts.likelihood import Bracket, Guarantee, Likelihood, LogLikelihood, Measure
 from genlab.contracts.training import GenerativeModel, Model, Stage, Trainable
 from genlab.errors import (
@@ -83,6 +83,7 @@ __all__ = [
     "Stage",
     "State",
     "Support",
+    "Surface",
     "TakesSampler",
     "Trainable",
     "UnsupportedData",

@@ -25,9 +25,21 @@ class Plane:
 
 @dataclass(frozen=True)
 class Matrix:
-    """values: (rows, columns), any range, drawn as a heat map with its scale."""
+    """values: (rows, columns), any range, drawn as a heat map with its scale; (n, rows, columns) on one."""
 
     values: Tensor
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A function over the square of the plane from −half to half: values (rows, columns), top row first.
+
+    points: (n, 2), drawn beside it in the same square.
+    """
+
+    values: Tensor
+    half: float
+    points: Tensor
 
 
 @dataclass(frozen=True)
@@ -36,5 +48,5 @@ class Figure:
 
     name: str
     caption: str
-    content: Images | Plane | Matrix
+    content: Images | Plane | Matrix | Surface
     animated: bool = False

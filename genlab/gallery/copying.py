@@ -53,12 +53,15 @@ def _sentence(samples: np.ndarray, data: np.ndarray, binary: bool, entry: Mappin
         else "samples are further from the training data than data that the model has not seen"
     )
     what = "entries that differ" if binary else "Euclidean distance"
-    copies = int((samples == 0).sum())
-    exact = f"{copies} of the {len(samples)} samples" if copies else "No sample"
+    copies, of_data = int((samples == 0).sum()), int((data == 0).sum())
+    exact = (
+        f"{copies} of the {len(samples)} samples and {of_data} of the {len(data)} data are exact copies"
+        if copies
+        else "No sample is an exact copy"
+    )
     return (
-        f"To the nearest of {int(entry['training']):,} training data it is {np.median(samples):.3g} from "
-        f"a sample and {np.median(data):.3g} from a datum of the {unseen} ({what}, medians of "
-        f"{len(samples)}). Of a sample and a datum the sample is the nearer one in {100 * nearer:.0f} % of "
-        f"pairs, where 50 % would be no difference: {verdict}. {exact} "
-        f"{'are' if copies > 1 else 'is'} an exact copy."
-    ).replace("are an exact copy", "are exact copies")
+        f"The nearest of {int(entry['training']):,} training data is {np.median(samples):.3g} away from a "
+        f"sample, and {np.median(data):.3g} from a datum of the {unseen} ({what}, medians of "
+        f"{len(samples)}). Of a sample and such a datum the sample is the nearer one in "
+        f"{100 * nearer:.0f} % of pairs, where 50 % would be no difference: {verdict}. {exact}."
+    )

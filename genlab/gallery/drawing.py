@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from torch import Tensor
 
-from genlab.contracts import DataSpec, Figure, Images, Matrix, Plane, Support
+from genlab.contracts import DataSpec, Figure, Images, Matrix, Plane, Support, Surface
 from genlab.gallery.encode import apng, gif, png
 from genlab.gallery.heat import heat_map
 from genlab.gallery.pixels import GAP, beside, columns_for, magnification, magnify, paint, tile
-from genlab.gallery.plane import STANDARD, Window, panel, window_of
+from genlab.gallery.plane import STANDARD, Window, panel, surface_panel, window_of
 
 COLUMNS = 8
 STRIP = 12  # a still picture of an animation shows at most this many of its frames
@@ -74,7 +74,11 @@ def draw(figure: Figure, about: About | None = None) -> Drawn:
         return _draw_plane(content, figure.animated, about)
     if isinstance(content, Matrix):
         return _drawn(heat_map(_array(content.values)), about)
-    raise ValueError(f"a figure shows Images, a Plane or a Matrix, not {type(content).__name__}")
+    if isinstance(content, Surface):
+        return _draw_surface(content, about)
+    raise ValueError(
+        f"a figure shows Images, a Plane, a Matrix or a Surface, not {type(content).__name__}"
+    )
 
 
 def thumbnail(samples: Tensor, spec: DataSpec, about: About | None = None) -> bytes:
@@ -232,6 +236,17 @@ def _lost(points: np.ndarray, window: Window) -> str:
     """A note on the points (n, 2) that are not in the window."""
     lost = len(points) - int(window.inside(points).sum())
     return f"{lost} of {len(points)} points lie outside the frame." if lost else ""
+
+
+def _draw_surface(surface: Surface, about: About | None) -> Drawn:
+    values, points = _array(surface.values), _array(surface.points)
+    if values.ndim != 2 or not values.size or points.ndim != 2 or points.shape[-1] != 2:
+        shapes = f"{values.shape} and {points.shape}"
+        raise ValueError(f"a surface has values (rows, columns) and points (n, 2), not {shapes}")
+    window = Window((0.0, 0.0), surface.half)
+    whole = beside([surface_panel(values, window), panel(points, window)])
+    high = f"Yellow is {np.nanmax(values):.3g}, dark blue is 0."
+    return _drawn(whole, about, high, _lost(points, window))
 
 
 def _draw_rows(x: np.ndarray, spec: DataSpec, about: About | None) -> Drawn:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from genlab.gallery.pixels import MISSING, magnify
+from genlab.gallery.pixels import MISSING, beside, magnify
 
 # Sixteen colours of viridis (S. van der Walt and N. Smith, 2015, CC0); between them, straight lines.
 VIRIDIS = (
@@ -28,17 +28,20 @@ def viridis(unit: np.ndarray) -> np.ndarray:
 def heat_map(values: np.ndarray) -> np.ndarray:
     """(Y, X, 3): values (rows, columns) between their least and greatest, printed on a colour bar.
 
-    Values that are not finite are magenta. Raises ValueError where values is no matrix.
+    Several, (n, rows, columns), lie side by side on one scale. Values that are not finite are magenta.
+    Raises ValueError where values are no matrices.
     """
-    if values.ndim != 2 or not values.size:
+    if values.ndim not in (2, 3) or not values.size:
         raise ValueError(f"a matrix has rows and columns, not the shape {values.shape}")
     finite = np.isfinite(values)
     low, high = (values[finite].min(), values[finite].max()) if finite.any() else (0.0, 0.0)
     unit = np.where(finite, values - low, 0) / ((high - low) or 1.0)
     cells = viridis(unit)
     cells[~finite] = MISSING
-    factor = max(1, min(24, SIDE // max(values.shape)))
-    return _with_scale(magnify(cells, factor), float(low), float(high))
+    factor = max(1, min(24, SIDE // max(values.shape[-2:])))
+    cells = magnify(cells, factor)
+    picture = beside(list(cells)) if values.ndim == 3 else cells
+    return _with_scale(picture, float(low), float(high))
 
 
 def _with_scale(picture: np.ndarray, low: float, high: float) -> np.ndarray:

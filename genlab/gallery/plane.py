@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from genlab.gallery.heat import viridis
+
 SIDE = 300  # screen pixels of the square plot
 LEFT, BOTTOM, EDGE = 34, 24, 8  # margins for the tick labels, and on the other two sides
 FINE = 3  # points and arrows are drawn this many times larger, then averaged
@@ -70,6 +72,13 @@ def panel(
     small = Image.fromarray(inked).resize((side, side), Image.Resampling.BOX)
     whole = np.asarray(_framed(small, window, side), np.uint16)
     return ((whole + SHADE // 2) // SHADE * SHADE).astype(np.uint8)
+
+
+def surface_panel(values: np.ndarray, window: Window, side: int = SIDE) -> np.ndarray:
+    """(Y, X, 3): values (rows, columns) ≥ 0 over the window, from the top down, from 0 to the highest."""
+    unit = np.nan_to_num(values, nan=0.0) / (np.nanmax(values, initial=0.0) or 1.0)
+    plot = Image.fromarray(viridis(unit)).resize((side, side), Image.Resampling.BILINEAR)
+    return np.asarray(_framed(plot, window, side))
 
 
 def ticks(window: Window) -> list[tuple[int, float]]:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from genlab.contracts import DataSpec, Figure, Images, Matrix, Plane
+from genlab.contracts import DataSpec, Figure, Images, Matrix, Plane, Surface
 from genlab.gallery.drawing import Grid, draw, how_many, image_pixels, sample_grid, thumbnail
 from genlab.gallery.pixels import ABOVE, BELOW, GAP, MISSING, columns_for, magnification, paint
 from genlab.gallery.plane import Window, panel, window_of
@@ -179,3 +179,25 @@ def test_single_images_are_pixel_for_pixel():
 
 def test_grids_prefer_full_rows():
     assert [columns_for(n) for n in (1, 6, 8, 9, 16, 64)] == [1, 3, 4, 3, 4, 8]
+
+
+def test_matrices_side_by_side_are_on_one_scale():
+    values = torch.stack([torch.zeros(4, 4), torch.ones(4, 4)])
+    picture = pixels(draw(Figure("two", "", Matrix(values))).still)
+    assert tuple(picture[20, 10]) == (0x44, 0x01, 0x54)
+    assert tuple(picture[20, 4 * 24 + 8 + 10]) == (0xFD, 0xE7, 0x25)
+
+
+def test_a_surface_has_its_first_row_at_the_top_and_points_beside_it():
+    values = torch.zeros(10, 10)
+    values[0] = 2.0
+    drawn = draw(
+        Figure("density", "", Surface(values, 3.0, torch.tensor([[0.0, 0.0], [9.0, 0.0]])))
+    )
+    picture = pixels(drawn.still)
+    assert tuple(picture[8 + 5, 34 + 150]) == (0xFD, 0xE7, 0x25)
+    assert tuple(picture[8 + 290, 34 + 150]) == (0x44, 0x01, 0x54)
+    assert "Yellow is 2" in drawn.note
+    assert "1 of 2 points lie outside" in drawn.note
+    with pytest.raises(ValueError, match="a surface has values"):
+        draw(Figure("density", "", Surface(torch.zeros(3), 3.0, torch.zeros(1, 2))))

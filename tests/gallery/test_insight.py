@@ -1,0 +1,77 @@
+"""What a page says of copying and of likelihood, on made-up numbers with known answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from genlab.gallery.copying import copying
+from genlab.gallery.curves import BOTTOM, HEIGHT, TOP
+from genlab.gallery.likely import BINS, histogram
+
+
+def entry(samples: list[float], held_out: list[float], support: str = "levels") -> dict:
+    words = {"split": "test", "training": 1000, "support": support}
+    return {"samples": samples, "held out": held_out} | words
+
+
+@pytest.mark.parametrize(
+    ("samples", "held_out", "share", "verdict"),
+    [
+        ([1.0, 2.0], [1.0, 2.0], 50, "keep as far from"),
+        ([1.0, 1.0], [2.0, 3.0], 100, "samples are nearer"),
+        ([5.0, 5.0], [2.0, 3.0], 0, "samples are further"),
+    ],
+)
+def test_the_share_of_pairs_decides(samples, held_out, share, verdict):
+    said = copying(entry(samples, held_out)).sentence
+    assert f"in {share} % of pairs" in said
+    assert verdict in said
+    assert "No sample is an exact copy" in said
+
+
+def test_bits_are_counted_and_copies_named():
+    found = copying(entry([0.0, 3**0.5], [1.0, 0.0], "binary"))
+    assert found.distances == ("a copy of it", "3 entries differ")
+    assert "1 of the 2 samples and 1 of the 2 data are exact copies" in found.sentence
+
+
+@pytest.mark.parametrize("broken", [{}, entry([], [1.0]), entry(["x"], [1.0])])
+def test_what_holds_no_distances_is_refused(broken):
+    with pytest.raises((KeyError, ValueError)):
+        copying(broken)
+
+
+ABOUT = {"split": "test", "guarantee": "exact", "measure": "mass", "method": "sum"}
+
+
+def heights(points: str) -> list[float]:
+    """The share in each bin, from the outline's corners."""
+    ups = [float(point.split(",")[1]) for point in points.split()][1:-1:2]
+    full = HEIGHT - BOTTOM
+    return [(full - up) / (full - TOP) for up in ups]
+
+
+def test_outlines_have_the_shares_of_each_set():
+    test = np.repeat([-10.0, -1.0], [30, 10])
+    shown = histogram({"test": test, "samples": np.full(5, -10.0)}, ABOUT)
+    a, b = (np.asarray(heights(line.points)) for line in shown.lines)
+    assert len(a) == BINS
+    assert a[a > 0] == pytest.approx([0.75 / 1.05, 0.25 / 1.05], abs=0.005)
+    assert b[b > 0] == pytest.approx([1 / 1.05], abs=0.005)
+    assert [line.n for line in shown.lines] == [40, 5]
+    assert shown.nats == (-10.0,) * 5
+
+
+def test_a_gap_to_training_data_is_said():
+    noise = np.linspace(-1, 1, 100)
+    far = histogram({"test": noise - 5, "train": noise, "samples": noise}, ABOUT)
+    assert "likelier than test data, by 5.00 ± 0.08 nats" in far.sentence
+    near = histogram({"test": noise, "train": noise + 0.01, "samples": noise}, ABOUT)
+    assert "about as likely as test data (by 0.01 ± 0.08 nats more)" in near.sentence
+
+
+@pytest.mark.parametrize("values", [[], [np.nan, 1.0], [[1.0]]])
+def test_what_cannot_be_drawn_is_refused(values):
+    with pytest.raises(ValueError, match="no finite log-likelihoods"):
+        histogram({"test": np.asarray(values)}, ABOUT)
