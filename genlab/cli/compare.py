@@ -29,15 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import sys
 
-    from genlab.gallery import answers, quality, scores, tables
+    from genlab.gallery import tables
 
-    split = None if args.split == "all" else args.split
-    parts, problems = [], []
-    for kind in (scores, answers, quality):
-        groups, unreadable = kind.compare(args.runs, split)
-        parts.append(groups)
-        problems += unreadable
-    found = tables.Compared(*parts)
+    found, problems = tables.compare(args.runs, None if args.split == "all" else args.split)
     for problem in problems:
         print(f"genlab: {problem}", file=sys.stderr)
     if not found and args.format == "table":

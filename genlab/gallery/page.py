@@ -9,6 +9,8 @@ from pathlib import Path
 from genlab.errors import UsageError
 from genlab.gallery import curves
 from genlab.gallery.html import render
+from genlab.gallery.readme import readme
+from genlab.gallery.tables import as_markdown, compare
 from genlab.gallery.view import read_view
 from genlab.gallery.views import RunView
 from genlab.runs import RunDirectory, atomic, write_json
@@ -25,11 +27,12 @@ def build(
     *,
     overwrite: bool = False,
     advance: Advance = lambda done, note: None,
+    markdown: bool = False,
 ) -> Path:
     """Write the gallery of these runs into out and return its index page.
 
     A gallery that is there already is replaced; files that genlab did not write are left alone.
-    advance(done, note): called after each run.
+    advance(done, note): called after each run. markdown: write README.md too.
     Raises UsageError where a path is no run, or out holds something else and overwrite is not given.
     """
     if not runs:
@@ -48,6 +51,8 @@ def build(
         site.write_run(view)
         views.append(view)
         advance(done, view.name)
+    if markdown:
+        site.write_readme(views, runs)
     return site.write_index(views)
 
 
@@ -124,6 +129,10 @@ class _Site:
         page = render("index.html", "index.js", runs=views, choices=choices).encode()
         self._write({"index.html": page})
         return self.out / "index.html"
+
+    def write_readme(self, views: Sequence[RunView], runs: Sequence[Path]) -> None:
+        tables = as_markdown(compare(runs, "test")[0])
+        self._write({"README.md": readme(views, tables).encode()})
 
     def _write(self, files: dict[str, bytes]) -> None:
         self.names += files

@@ -9,8 +9,10 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from genlab.gallery import answers
+from genlab.gallery import answers, quality, scores
 from genlab.gallery.answers import kind_of, with_error
 from genlab.gallery.html import render
 from genlab.gallery.quality import Section
@@ -49,6 +51,17 @@ class Compared:
 
     def __bool__(self) -> bool:
         return bool(self.scores or self.answers or self.quality)
+
+
+def compare(runs: Sequence[Path], split: str | None) -> tuple[Compared, list[str]]:
+    """What runs have of a split, or of all, in groups of what may be compared; and what was unreadable."""
+    parts: list[Any] = []
+    problems: list[str] = []
+    for kind in (scores, answers, quality):
+        groups, unreadable = kind.compare(runs, split)
+        parts.append(groups)
+        problems += unreadable
+    return Compared(*parts), problems
 
 
 def sheets(found: Compared) -> list[Sheet]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import torch
@@ -54,3 +55,17 @@ def test_a_link_to_elsewhere_is_not_followed(make_run, tmp_path):
     (run.samples / "link.json").symlink_to(tmp_path / "secret.json")
     site = build([run.path], tmp_path / "site").parent
     assert not (site / "a" / "samples" / "link.json").exists()
+
+
+def test_the_page_of_a_repository_shows_every_run_with_its_score(make_run, make_score, tmp_path):
+    runs = [make_run("a"), make_run("b", model="acme.Odd_[x](y)<b>", scores=())]
+    site = build([run.path for run in runs], tmp_path / "site", markdown=True).parent
+    text = (site / "README.md").read_text()
+    assert "## bits (fixed)" in text
+    assert "NLL 18.80 ± 0.20 nats, exact" in text
+    assert "no test score" in text
+    assert "<b>Odd\\_\\[x\\]\\(y\\)&lt;b&gt;</b>" in text
+    for link in re.findall(r'(?:src|href)="([^"]+)"', text):
+        assert (site / link).is_file()
+    again = build([site / "a", site / "b"], tmp_path / "again", markdown=True).parent
+    assert pages(site) == pages(again)
