@@ -178,7 +178,7 @@ class Run:
         """What scores several splits and other data, computing once what they share; as ``evaluate``."""
         require_writable(self.results.path)
         noise: int = self.record["seed"] if seed is None else seed
-        return Scorer(self, likelihood or self.node("likelihood"), self._settings(settings), noise)
+        return Scorer(self, likelihood or self.node("likelihood"), settings or self.settings, noise)
 
     def measure(
         self,
@@ -202,7 +202,7 @@ class Run:
         for the data or a metric.
         """
         require_writable(self.results.path)
-        chosen = self._settings(settings)
+        chosen = settings or self.settings
         model = self._model_in(chosen)
         noise: int = self.record["seed"] if seed is None else seed
         nodes = unasked(model) if metrics is None else metrics
@@ -260,11 +260,10 @@ class Run:
         with on_device(model, settings.device):
             return draw(model, n, seed=seed, sampler=other, together=True)
 
-    def _settings(self, given: TrainerSettings | None) -> TrainerSettings:
-        """Those given, or the run's own as far as they can be had here: torchrun and SLURM started it then,
-        and not necessarily what looks at it now."""
-        if given is not None:
-            return given
+    @property
+    def settings(self) -> TrainerSettings:
+        """The run's own as far as they can be had here: torchrun and SLURM started it then, and not
+        necessarily what looks at it now."""
         node = dict(self.node("trainer"))
         if node.get("launcher", "genlab") != "genlab":
             for key in ("launcher", "strategy", "devices", "num_nodes"):
@@ -327,7 +326,7 @@ class Run:
         require_label(self.spec, label)
         model = require_generative(self.model, "samples")
         ways = {"label": label, "sampler": _sampler(sampler), "guidance": guidance}
-        with on_device(model, self._settings(None).device):
+        with on_device(model, self.settings.device):
             return draw(model, n, seed=seed, **ways).cpu()
 
     def samples(self, n: int = 64, *, seed: int = 0, **ways: Any) -> Samples:

@@ -138,6 +138,7 @@ class Session:
                     raise GenlabError(f"{lost}: see {self.run.log(1).parent}") from error
                 raise
             self.run.update(status="completed", finished=now())
+            run.record = self.run.read()
             return run
 
     def _failed(self, why: str) -> None:

@@ -48,7 +48,7 @@ TRAINING = 1000  # training data whose likelihood is shown, at most
 
 def show_run(
     run: Run,
-    settings: TrainerSettings,
+    settings: TrainerSettings | None = None,
     *,
     scorer: Scorer | None = None,
     split: str = "test",
@@ -58,6 +58,8 @@ def show_run(
     scorer: says how likely the model finds both; None where no split was scored. Every process takes part
     in drawing and scoring, and rank 0 writes.
     """
+    require_writable(run.directory.path)
+    settings = settings or run.settings
     run.model.eval()
     drawn = run.drawn_together(how_many(run.spec), SEED, None, settings) if run.generative else None
     likely = None

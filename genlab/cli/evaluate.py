@@ -5,11 +5,13 @@
   genlab evaluate RUN metric=all samples=2000
   genlab evaluate RUN metric=frechet sampler=dpm sampler.steps=20
   genlab evaluate EXPORT -o found
+  genlab evaluate RUN gallery=true
 
 Model and data come from the run; likelihood, trainer and seed may be set anew. With neither likelihood=…
 nor metric=… a run gets what training gives it: its likelihood, and the metrics of its answers
 (classification, reconstruction) that it can have. metric=… computes no likelihood unless likelihood=… is
-given too; metric=all is every metric that the model can have.
+given too; metric=all is every metric that the model can have. gallery=true draws what the page of a run
+shows, as training does.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from genlab.api import Run
 
-SETTABLE = ("likelihood", "metric", "samples", "sampler", "trainer", "seed")
+SETTABLE = ("likelihood", "metric", "samples", "sampler", "trainer", "seed", "gallery")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,16 +86,24 @@ class _Asked:
         if self.sampler and not self.metrics:
             raise UsageError("sampler=… is for metric=…: name one, or metric=all")
         check_metrics(self.metrics or {})
+        self.shown = "gallery" in tops and bool(config["gallery"])
         self.usual = not self.metrics and "likelihood" not in tops
         self.likelihood = config["likelihood"] if "likelihood" in tops else None
         self.settings = build(config["trainer"], where="trainer") if "trainer" in tops else None
 
     def of(self, run: Run) -> Iterator[dict[str, Any]]:
         """The scores and measurements; nothing on ranks other than 0."""
-        if self.likelihood or (self.usual and run.generative):
-            score = run.evaluate(
-                self.split, likelihood=self.likelihood, settings=self.settings, seed=self.seed
+        from genlab.api.show import show_run
+        from genlab.errors import UsageError
+
+        if self.shown and run.directory.exported:
+            raise UsageError(
+                f"{run.path} is an export, which nothing changes: gallery=true is for runs"
             )
+        scorer = None
+        if self.likelihood or (self.usual and run.generative):
+            scorer = run.scorer(likelihood=self.likelihood, settings=self.settings, seed=self.seed)
+            score = scorer.split(self.split)
             yield from [] if score is None else [score]
         if self.metrics or self.usual:
             yield from run.measure(
@@ -105,3 +115,5 @@ class _Asked:
                 sampler=self.sampler,
                 everything=self.everything,
             )
+        if self.shown:
+            show_run(run, self.settings, scorer=scorer, split=self.split)

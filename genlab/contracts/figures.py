@@ -4,14 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
+
+UNKNOWN = 0.35  # grey of what is not known of a datum that is completed
 
 
 @dataclass(frozen=True)
 class Images:
-    """pixels: (rows, columns, C, H, W) in [0, 1]; C is 1 or 3. Animated, the columns follow in time."""
+    """pixels: (rows, columns, C, H, W) in [0, 1]; C is 1 or 3. Animated, the columns follow in time.
+
+    known: (rows, columns, H, W) bool, what of a completion was observed, which is tinted.
+    """
 
     pixels: Tensor
+    known: Tensor | None = None
+
+    @classmethod
+    def completed(cls, x: Tensor, mask: Tensor, draws: Tensor) -> Images:
+        """A row for each of x: (B, C, H, W): itself, what mask leaves of it, and draws (n, B, C, H, W)."""
+        left = torch.where(mask, x, UNKNOWN)
+        pixels = torch.cat([x[:, None], left[:, None], draws.transpose(0, 1)], dim=1)
+        known = mask[:, None, 0].repeat(1, pixels.shape[1], 1, 1)
+        known[:, 0] = False
+        return cls(pixels, known)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Completions: what was observed, and draws of the rest, with the observed part in its own colour."""
+"""Completions: what was observed, and draws of the rest, with the observed part tinted."""
 
 from __future__ import annotations
 
@@ -16,11 +16,8 @@ from genlab.contracts import (
     Pooled,
     Support,
 )
+from genlab.contracts.figures import UNKNOWN
 from genlab.gallery.drawing import COLUMNS, REAL_RANGE, About, Drawn, draw
-
-OBSERVED = torch.tensor([0.15, 0.55, 1.0])  # blue, mixed into every pixel that was observed
-SHARE = 0.4
-UNKNOWN = 0.35  # grey of a pixel that was not observed, in the picture of the evidence
 
 
 def completion_grid(
@@ -37,12 +34,11 @@ def completion_grid(
     if spec.support is Support.REAL:
         given, draws = ((value + REAL_RANGE) / (2 * REAL_RANGE) for value in (given, draws))
     known = given if mask is None else torch.where(mask, given, torch.full_like(given, UNKNOWN))
-    cells = torch.cat([known[None], draws]).clamp(0, 1)
-    if mask is not None:
-        cells = _tinted(cells, mask.expand_as(cells))
-    drawn = draw(Figure("completions", "", Images(_laid_out(cells.transpose(0, 1)))), about)
+    cells = torch.cat([known[None], draws]).clamp(0, 1).transpose(0, 1)
+    seen = None if mask is None else mask[:, None, 0].expand(*cells.shape[:2], *cells.shape[-2:])
+    pixels, seen = _laid_out(cells, UNKNOWN), None if seen is None else _laid_out(seen, False)
+    drawn = draw(Figure("completions", "", Images(pixels, seen)), about)
     words = "First the evidence alone, then draws given it."
-    words = f"Blue: observed. {words}" if mask is not None else words
     return Drawn(drawn.pictures, f"{words} {drawn.note}".strip())
 
 
@@ -57,19 +53,10 @@ def _picture(evidence: Evidence) -> tuple[Tensor, Tensor | None]:
     return large.repeat_interleave(evidence.factor, -2), None
 
 
-def _tinted(cells: Tensor, mask: Tensor) -> Tensor:
-    """(…, 1 or 3, H, W) → (…, 3, H, W) with OBSERVED mixed in where mask."""
-    shape = (*cells.shape[:-3], 3, *cells.shape[-2:])
-    colour = OBSERVED[:, None, None]
-    cells, mask = cells.cpu().expand(shape), mask.cpu().expand(shape)
-    return torch.where(mask, (1 - SHARE) * cells + SHARE * colour, cells)
-
-
-def _laid_out(cells: Tensor) -> Tensor:
-    """(B, 1 + n, 3, H, W) as rows and columns; a single row is broken into lines of eight."""
+def _laid_out(cells: Tensor, blank: float | bool) -> Tensor:
+    """(B, 1 + n, …) as rows and columns; a single row is broken into lines of eight, the last filled up."""
     if len(cells) > 1 or cells.shape[1] <= COLUMNS:
         return cells
     row = cells[0]
-    missing = -len(row) % COLUMNS
-    blank = torch.full((missing, *row.shape[1:]), UNKNOWN)
-    return torch.cat([row, blank]).unflatten(0, (-1, COLUMNS))
+    missing = row.new_full((-len(row) % COLUMNS, *row.shape[1:]), blank)
+    return torch.cat([row, missing]).unflatten(0, (-1, COLUMNS))

@@ -11,7 +11,16 @@ from torch import Tensor
 from genlab.contracts import DataSpec, Figure, Images, Matrix, Plane, Support, Surface
 from genlab.gallery.encode import apng, gif, png
 from genlab.gallery.heat import heat_map
-from genlab.gallery.pixels import GAP, beside, columns_for, magnification, magnify, paint, tile
+from genlab.gallery.pixels import (
+    GAP,
+    beside,
+    columns_for,
+    magnification,
+    magnify,
+    paint,
+    tile,
+    tinted,
+)
 from genlab.gallery.plane import STANDARD, Window, panel, surface_panel, window_of
 
 COLUMNS = 8
@@ -69,7 +78,8 @@ def draw(figure: Figure, about: About | None = None) -> Drawn:
     """
     content = figure.content
     if isinstance(content, Images):
-        return _draw_images(_array(content.pixels), figure.animated, about)
+        known = None if content.known is None else content.known.cpu().numpy()
+        return _draw_images(_array(content.pixels), known, figure.animated, about)
     if isinstance(content, Plane):
         return _draw_plane(content, figure.animated, about)
     if isinstance(content, Matrix):
@@ -167,14 +177,22 @@ def _unit_interval(x: np.ndarray, spec: DataSpec) -> tuple[np.ndarray, str]:
 # ----------------------------------------------------------------------------------------------- images
 
 
-def _draw_images(pixels: np.ndarray, animated: bool, about: About | None) -> Drawn:
-    """pixels: (rows, columns, C, H, W)."""
+def _draw_images(
+    pixels: np.ndarray, known: np.ndarray | None, animated: bool, about: About | None
+) -> Drawn:
+    """pixels: (rows, columns, C, H, W); known: (rows, columns, H, W)."""
     if pixels.ndim != 5 or not pixels.size:
         raise ValueError(f"images are (rows, columns, C, H, W), not {pixels.shape}")
     painted = paint(pixels)
+    if known is not None:
+        places = (*pixels.shape[:2], *pixels.shape[3:])
+        if known.shape != places or known.dtype != bool:
+            raise ValueError(f"what is known is {places} bool, not {known.shape} {known.dtype}")
+        painted = replace(painted, colours=tinted(painted.colours, known))
     factor = magnification(*pixels.shape[-2:])
     if not animated:
-        return _drawn(_grid(painted.colours, factor), about, painted.note)
+        blue = "" if known is None else "Blue: observed."
+        return _drawn(_grid(painted.colours, factor), about, blue, painted.note)
     chosen = _spread(pixels.shape[1], STRIP)
     still = _grid(painted.colours[:, chosen], factor)
     frames = _image_frames(painted.colours, factor)

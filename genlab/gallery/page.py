@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from genlab.runs import RunDirectory, atomic, write_json
 from genlab.trust import read_json
 
 MANIFEST = ".genlab-gallery.json"  # the names of the files that genlab wrote, and may remove
+STAGING = (
+    ".genlab-gallery.new"  # where a gallery is written before it takes the place of the old one
+)
 
 Advance = Callable[[int, str], None]
 
@@ -31,7 +35,8 @@ def build(
 ) -> Path:
     """Write the gallery of these runs into out and return its index page.
 
-    A gallery that is there already is replaced; files that genlab did not write are left alone.
+    A gallery that is there already is replaced once all is written, so that it may itself be among what is
+    shown; files that genlab did not write are left alone.
     advance(done, note): called after each run. markdown: write README.md too.
     Raises UsageError where a path is no run, or out holds something else and overwrite is not given.
     """
@@ -43,7 +48,6 @@ def build(
         for file in (run.record, run.config):
             if not file.is_file():
                 raise UsageError(f"{path} is not a run directory: it has no {file.name}")
-    _clear(out)
     site = _Site(out)
     views = []
     for done, (path, slug) in enumerate(zip(runs, slugs(runs), strict=True), 1):
@@ -53,7 +57,9 @@ def build(
         advance(done, view.name)
     if markdown:
         site.write_readme(views, runs)
-    return site.write_index(views)
+    site.write_index(views)
+    site.take_place()
+    return out / "index.html"
 
 
 def slugs(runs: Iterable[Path]) -> list[str]:
@@ -71,7 +77,8 @@ def slugs(runs: Iterable[Path]) -> list[str]:
 def _check_out(out: Path, overwrite: bool) -> None:
     if out.exists() and not out.is_dir():
         raise UsageError(f"-o {out} is a file: name a folder")
-    if out.is_dir() and any(out.iterdir()) and not (out / MANIFEST).is_file() and not overwrite:
+    there = {path.name for path in out.iterdir()} - {STAGING} if out.is_dir() else set()
+    if there and MANIFEST not in there and not overwrite:
         raise UsageError(
             f"{out} holds something else than a gallery: name another folder with -o, or give "
             "--overwrite, which replaces files of the same name and keeps the others"
@@ -108,11 +115,12 @@ def _remove_if_empty(folder: Path) -> None:
 
 
 class _Site:
-    """Files under one folder, each listed in the manifest before it is written."""
+    """Files of a gallery, written beside the old one."""
 
     def __init__(self, out: Path) -> None:
-        self.out = out
+        self.out, self.staging = out, out / STAGING
         self.names: list[str] = []
+        shutil.rmtree(self.staging, ignore_errors=True)
 
     def write_run(self, view: RunView) -> None:
         page = render("run.html", "run.js", run=view, geometry=curves).encode()
@@ -120,7 +128,7 @@ class _Site:
         self._write(files | {f"{view.slug}/index.html": page})
         view.files.clear()
 
-    def write_index(self, views: Sequence[RunView]) -> Path:
+    def write_index(self, views: Sequence[RunView]) -> None:
         choices = {
             "models": sorted({view.model for view in views}),
             "data": sorted({view.data for view in views}),
@@ -128,7 +136,6 @@ class _Site:
         }
         page = render("index.html", "index.js", runs=views, choices=choices).encode()
         self._write({"index.html": page})
-        return self.out / "index.html"
 
     def write_readme(self, views: Sequence[RunView], runs: Sequence[Path]) -> None:
         tables = as_markdown(compare(runs, "test")[0])
@@ -136,7 +143,15 @@ class _Site:
 
     def _write(self, files: dict[str, bytes]) -> None:
         self.names += files
-        write_json(self.out / MANIFEST, {"genlab": "gallery", "files": self.names})
         for name, data in files.items():
-            with atomic(self.out / name) as file:
+            with atomic(self.staging / name) as file:
                 file.write(data)
+
+    def take_place(self) -> None:
+        """Remove the old gallery and move the new one there; the manifest lists files before they come."""
+        _clear(self.out)
+        write_json(self.out / MANIFEST, {"genlab": "gallery", "files": self.names})
+        for name in self.names:
+            (self.out / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.staging / name).replace(self.out / name)
+        shutil.rmtree(self.staging)

@@ -14,6 +14,7 @@ COMFORTABLE = 48  # screen pixels: images smaller than this are magnified to at 
 GAP = 3
 GAP_COLOUR = (128, 134, 144)
 ABOVE, BELOW, MISSING = (232, 0, 40), (0, 96, 255), (255, 0, 255)
+OBSERVED, SHARE = (38, 140, 255), 0.4  # mixed into every pixel that was observed
 TOLERANCE = 1e-3  # an eighth of a grey level each way: rounding, not a value out of range
 
 
@@ -60,6 +61,12 @@ def paint(values: np.ndarray) -> Painted:
 
 def _three(shape: tuple[int, ...]) -> tuple[int, ...]:
     return (*shape[:-3], 3, *shape[-2:])
+
+
+def tinted(colours: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """colours: (…, H, W, 3) with the colour of what was observed mixed in where known: (…, H, W)."""
+    mixed = np.rint((1 - SHARE) * colours + SHARE * np.asarray(OBSERVED)).astype(np.uint8)
+    return np.where(known[..., None], mixed, colours)
 
 
 def magnify(colours: np.ndarray, factor: int) -> np.ndarray:

@@ -60,6 +60,9 @@ def _read_record(view: RunView, run: RunDirectory, record: Mapping[str, Any]) ->
     view.status, view.reason = _status(run, record)
     view.command = train_command(public(record))
     view.facts = list(_facts(record))
+    words_given = [str(word) for word in record.get("overrides") or []]
+    named = [word.partition("=")[2] for word in words_given if word.startswith("experiment=")]
+    view.experiment = named[-1] if named else ""
     view.parameters = _number(record.get("parameters"))
     view.seconds = _number(record.get("training_seconds"))
     view.versions = list(_versions(record))

@@ -145,6 +145,7 @@ class RunView:
     datum: str = ""
     status: str = "unreadable"
     reason: str = ""
+    experiment: str = ""
     parameters: int | str = ""
     seconds: float | str = ""
     facts: list[tuple[str, str]] = field(default_factory=list)

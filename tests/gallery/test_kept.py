@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 import torch
 
 from genlab.cli.main import main
 from genlab.contracts import Figure, Images
+from genlab.gallery import page
 from genlab.gallery.page import build
 from genlab.gallery.store import write_figures
 from genlab.runs import RunDirectory
@@ -26,6 +28,26 @@ def test_a_gallery_of_a_gallery_is_the_same(make_run, make_score, tmp_path):
     second = build([first / "a", first / "b"], tmp_path / "second").parent
     assert pages(first) == pages(second)
     assert "GMMN+AE" in (first / "index.html").read_text()
+
+
+def test_a_gallery_can_be_written_anew_from_itself(make_run, tmp_path):
+    site = build([make_run("a").path, make_run("b").path], tmp_path / "site").parent
+    before = pages(site)
+    build([site / "a", site / "b"], site)
+    assert pages(site) == before
+
+
+def test_a_gallery_stays_where_the_next_one_fails(make_run, tmp_path, monkeypatch):
+    run = make_run("a")
+    site = build([run.path], tmp_path / "site").parent
+    before = pages(site)
+    monkeypatch.setattr(page, "render", lambda *args, **values: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        build([run.path], site)
+    assert pages(site) == before
+    monkeypatch.undo()
+    build([run.path], site)
+    assert pages(site) == before
 
 
 def test_it_is_compared_as_the_run_is(make_run, tmp_path, capsys):

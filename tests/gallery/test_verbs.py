@@ -1,6 +1,8 @@
 """The verbs on a run that is really trained, for one epoch."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +12,6 @@ from PIL import Image
 import genlab
 from genlab.api.show import show_run
 from genlab.cli.main import main
-from genlab.training import TrainerSettings
 
 
 @pytest.fixture(scope="module")
@@ -22,10 +23,10 @@ def run(tmp_path_factory):
 
 def test_a_run_is_shown_reproducibly(run, tmp_path):
     random_state = torch.get_rng_state()
-    show_run(run, TrainerSettings())
+    show_run(run)
     files = [*run.directory.samples.iterdir(), *run.directory.figures.iterdir()]
     before = {path: path.read_bytes() for path in files}
-    show_run(genlab.open(run.path), TrainerSettings())
+    show_run(genlab.open(run.path))
     assert {path: path.read_bytes() for path in files} == before
     assert torch.equal(torch.get_rng_state(), random_state)
     figures = json.loads((run.directory.figures / "figures.json").read_text())["figures"]
@@ -33,6 +34,18 @@ def test_a_run_is_shown_reproducibly(run, tmp_path):
     assert not any("error" in figure for figure in figures)
     assert main(["gallery", str(run.path), "-o", str(tmp_path / "g")]) == 0
     assert (tmp_path / "g" / "index.html").is_file()
+
+
+def test_a_run_that_was_not_shown_can_be_shown_later(run, tmp_path, capsys):
+    copy = Path(shutil.copytree(run.path, tmp_path / "copy"))
+    for folder in ("samples", "gallery"):
+        shutil.rmtree(copy / folder, ignore_errors=True)
+    assert main(["evaluate", str(copy), "gallery=true"]) == 0
+    assert (copy / "gallery" / "likelihoods.npz").is_file()
+    assert (copy / "samples" / "seed-0.png").is_file()
+    export = run.export(tmp_path / "export")
+    assert main(["evaluate", str(export), "gallery=true"]) == 2
+    assert "is an export, which nothing changes" in capsys.readouterr().err
 
 
 def test_sample_writes_pictures_and_the_array(run, tmp_path, capsys):

@@ -49,7 +49,7 @@ def completions(x: Tensor, mask: Tensor, draws: Tensor) -> Figure:
     return Figure(
         "completions",
         f"Test data (left), their upper half alone, and {len(draws)} draws of the rest given that half.",
-        Images(torch.cat([x[:, None], (x * mask)[:, None], draws.transpose(0, 1)], dim=1)),
+        Images.completed(x, mask, draws),
     )
 
 

@@ -10,6 +10,7 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from genlab.contracts import Evidence, Figure, Images, Noisy, Observed, Pooled
+from genlab.contracts.figures import UNKNOWN
 from genlab.models.diffusion.samplers import Ancestral
 from genlab.randomness import randn_like
 
@@ -17,23 +18,25 @@ if TYPE_CHECKING:
     from genlab.models.diffusion.model import Diffusion
 
 DRAWS, STEPS, PARTICLES = 6, 50, 4  # fewer than ``complete`` takes: a picture is to be had soon
-UNKNOWN = 0.35  # grey of what is not observed
 
 
 def figure(model: Diffusion, x: Tensor, generator: Generator) -> Figure:
     """x: (B, C, H, W), whose rows are taken in turn."""
     chain = Ancestral(min(STEPS, model.chain.steps))
-    rows, named = [], []
+    rows, known, named = [], [], []
     for k, (words, evidence, shown) in enumerate(pieces(x, generator)):
         drawn = model.completed(evidence, DRAWS, chain, PARTICLES, generator=generator)[:, 0]
         rows.append(torch.stack([x[k % len(x)], shown[0], *drawn]))
+        seen = evidence.mask if isinstance(evidence, Observed) else torch.zeros_like(shown).bool()
+        known.append(seen[:, 0].repeat(2 + DRAWS, 1, 1))
+        known[-1][0] = False
         named.append(words)
     return Figure(
         "completions",
         f"Each row: a test datum, what is known of it, and {DRAWS} draws of what it may be, in "
         f"{chain.steps} steps with {PARTICLES} particles for each. Known are, from above: "
         f"{', '.join(named)}.",
-        Images(torch.stack(rows).clamp(0, 1)),
+        Images(torch.stack(rows).clamp(0, 1), torch.stack(known)),
     )
 
 

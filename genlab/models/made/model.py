@@ -229,7 +229,7 @@ class MADE(GenerativeModel, HasLikelihood, Completes, HasFigures):
         yield Figure(
             "completions",
             "Test data (left), their upper half alone, and six draws of the lower half given the upper.",
-            Images(torch.cat([x[:, None], (x * mask)[:, None], draws.transpose(0, 1)], dim=1)),
+            Images.completed(x, mask, draws),
         )
 
     def _sweep(self, x: Tensor, generator: Generator, frames: int = 16, n: int = 100) -> Figure:

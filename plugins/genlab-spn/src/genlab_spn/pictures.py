@@ -22,14 +22,12 @@ def completions(
     mask = torch.zeros_like(x, dtype=torch.bool)
     mask[..., : x.shape[2] // 2, :] = True
     known = Observed(x, mask)
-    columns, words = [x, x.masked_fill(~mask, 0.5)], "their upper half alone"
+    words, right = "their upper half alone", complete(known, DRAWS)
     if log_marginal is not None:
-        columns.append(expected(known, log_marginal))
+        right = torch.cat([expected(known, log_marginal)[None], right])
         words += ", the exact probability of each pixel of the lower half given the upper"
-    draws = complete(known, DRAWS)
     caption = f"Test data (left), {words}, and six draws of the lower half given the upper."
-    pixels = torch.cat([torch.stack(columns, 1), draws.transpose(0, 1)], 1)
-    return Figure("completions", caption, Images(pixels))
+    return Figure("completions", caption, Images.completed(x, mask, right))
 
 
 def expected(evidence: Observed, log_marginal: Callable[[Observed], Tensor]) -> Tensor:
