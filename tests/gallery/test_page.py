@@ -117,7 +117,7 @@ def test_pages_run_one_script_of_their_own_and_ask_for_nothing(make_run, built):
         text = (page.folder / "index.html").read_text()
         assert not re.search(r"https?:|url\(|@import|fetch\(|XMLHttpRequest", text)
         source = (Path(page_module.__file__).parent / "templates" / script).read_text()
-        assert page.scripts == [source]
+        assert page.scripts == [source.rstrip("\n")]
         digest = base64.b64encode(hashlib.sha256(page.scripts[0].encode()).digest()).decode()
         assert f"default-src 'none'; script-src 'sha256-{digest}'" in page.policy
 
