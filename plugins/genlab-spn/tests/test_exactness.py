@@ -11,6 +11,7 @@ from spn_networks import BITS, GREYS, NETWORKS, every_datum, random
 from torch import Tensor
 
 from genlab.contracts import Batch, Observed, UsageError
+from genlab.contracts.figures import UNKNOWN
 from genlab.randomness import generator
 from genlab_spn.pictures import expected
 
@@ -144,7 +145,9 @@ def test_completions_are_shown_beside_their_datum():
     pixels = figure.content.pixels
     assert pixels.shape == (4, 8, 1, 2, 3)  # the datum, its upper half, six draws
     assert torch.equal(pixels[:, 0], x)
-    assert bool((pixels[:, 1, :, 1] == 0.5).all())
+    assert pixels[:, 1, :, 1].unique().tolist() == pytest.approx([UNKNOWN])
+    assert figure.content.known[:, 1:, 0].all()
+    assert not figure.content.known[:, 1:, 1].any()
     assert bool((pixels[:, :, :, 0] == x[:, None, :, 0]).all())
     assert not list(random().figures(Batch(every_datum(BITS)[:4]), generator=generator("none")))
 
