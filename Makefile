@@ -1,5 +1,7 @@
 # The README's commands. They need Python (3.11 or newer), pip and make, nothing else.
 VENV ?= .venv
+# The packages under plugins/ have an environment of their own.
+PLUGIN_VENV = $(VENV)-plugins
 PYTHON ?= python3
 # For a small, CPU-only install on Linux: make install TORCH_INDEX=<the address of PyTorch's CPU wheels>
 TORCH_INDEX ?=
@@ -56,9 +58,8 @@ test-browser: install
 	$(PIP) -e '.[browser]'
 	GENLAB_BROWSER=$(CHROMIUM) $(VENV)/bin/python -m pytest -n $(WORKERS) tests/gallery/browser $(ARGS)
 
-# The packages under plugins/, in an environment that sees that of the core and adds to it.
+# The environment of the plugins sees that of the core and adds to it.
 PLUGINS = $(wildcard plugins/*)
-PLUGIN_VENV = $(VENV)-plugins
 
 $(PLUGIN_VENV)/.installed: $(VENV)/.installed $(PLUGINS:=/pyproject.toml)
 	$(VENV)/bin/python -m venv --without-pip --clear $(PLUGIN_VENV)

@@ -25,7 +25,7 @@ from reporting import table
 
 import genlab
 from genlab.api.nearest import nearest
-from genlab.contracts import Batch
+from genlab.contracts import Rows
 
 RUNS, MOST_SECONDS, MOST_MIB = 100, 10.0, 300.0
 INDEX, PAGE = 1.5, 1.0  # seconds to open
@@ -34,18 +34,9 @@ NEIGHBOURS = 1.0
 LOADED = "performance.getEntriesByType('navigation')[0].loadEventEnd"
 
 
-class Rows:
-    """Random bits."""
-
-    def __init__(self, n: int) -> None:
-        generator = torch.Generator().manual_seed(0)
-        self.x = torch.randint(0, 2, (n, 1, 28, 28), generator=generator).float()
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    def __getitem__(self, rows: torch.Tensor) -> Batch:
-        return Batch(self.x[rows])
+def bits(n: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 2, (n, 1, 28, 28), generator=generator).float()
 
 
 def copies(folder: Path) -> list[Path]:
@@ -92,7 +83,7 @@ def weight(page: Path) -> float:
 
 def neighbours() -> float:
     torch.set_num_threads(1)
-    train, x = Rows(60_000), Rows(64).x
+    train, x = Rows(bits(60_000)), bits(64)
     start = time.perf_counter()
     nearest(train, x)
     return time.perf_counter() - start

@@ -17,7 +17,7 @@ from genlab.blocks import BLOCK
 from genlab.contracts import GenerativeModel, Model, TakesSampler, UsageError
 from genlab.progress import progress
 from genlab.randomness import generator
-from genlab.together import shared_out
+from genlab.together import one_after_another, shared_out
 
 
 @torch.no_grad()
@@ -49,18 +49,15 @@ def draw(
         assert isinstance(model, TakesSampler)
         return model.sample_by(sampler, BLOCK, label=labels, guidance=guidance, generator=noise)
 
-    blocks = -(-n // BLOCK)
     with progress("sample", n) as advance:
 
         def noted(number: int) -> Tensor:
-            x = block(number)
+            x = block(number).cpu()
             advance(min(n, (number + 1) * BLOCK), "drawn")
             return x
 
-        if together:
-            drawn = shared_out(blocks, lambda number: noted(number).cpu())
-        else:
-            drawn = [noted(number) for number in range(blocks)]
+        share = shared_out if together else one_after_another
+        drawn = share(-(-n // BLOCK), noted)
     return torch.cat(drawn)[:n].to(model.device)
 
 

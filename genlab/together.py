@@ -31,12 +31,17 @@ def shared_out(n: int, work: Callable[[int], T]) -> list[T]:
     own (``genlab.randomness.fork``). Results travel between processes: tensors must be on the CPU.
     """
     world, rank = processes()
-    own = [work(i) for i in range(rank, n, world)]
     if world == 1:
-        return own
+        return one_after_another(n, work)
+    own = [work(i) for i in range(rank, n, world)]
     gathered: list[Any] = [None] * world
     distributed.all_gather_object(gathered, own)
     return [gathered[i % world][i // world] for i in range(n)]
+
+
+def one_after_another(n: int, work: Callable[[int], T]) -> list[T]:
+    """The same by this process alone."""
+    return [work(i) for i in range(n)]
 
 
 def mean_of_processes(x: Tensor) -> Tensor:

@@ -10,6 +10,8 @@ from torch import Tensor
 from genlab.api.run import Run
 from genlab.api.scorer import Scorer
 from genlab.contracts import Batch, BatchSource, Figure, Matrix, Support, Surface
+from genlab.gallery.likely import TITLES
+from genlab.metrics.base import spread
 from genlab.training import TrainerSettings
 
 SIDE = 96  # places along each side of the plane
@@ -19,18 +21,26 @@ WIDEST = 256  # columns of a table
 
 
 def general_figures(
-    run: Run, settings: TrainerSettings, scorer: Scorer | None, held_out: Batch, seed: int
+    run: Run,
+    settings: TrainerSettings,
+    scorer: Scorer | None,
+    held_out: Batch,
+    split: str,
+    seed: int,
 ) -> Iterator[Figure]:
-    """Of points in the plane their density, of binary tables what occurs together."""
+    """Of points in the plane their density, of binary tables what occurs together.
+
+    held_out: some data of the split.
+    """
     spec = run.spec
     if spec.support is Support.REAL and spec.shape == (2,) and scorer is not None:
-        yield from _density(scorer, held_out)
+        yield from _density(scorer, held_out, TITLES[split])
     if spec.support is Support.BINARY and not spec.is_image and 2 <= spec.size <= WIDEST:
         samples = run.drawn_together(DRAWS, seed, None, settings).cpu()
-        yield _together(samples.flatten(1), run.data.dataset("test"))
+        yield _together(samples.flatten(1), run.data.dataset(split), TITLES[split])
 
 
-def _density(scorer: Scorer, held_out: Batch) -> Iterator[Figure]:
+def _density(scorer: Scorer, held_out: Batch, title: str) -> Iterator[Figure]:
     places = (torch.arange(SIDE) + 0.5) / SIDE * 2 * HALF - HALF
     x, y = torch.meshgrid(places, places.flip(0), indexing="xy")
     scored = scorer.given("the plane", torch.stack([x, y], -1).view(-1, 2))
@@ -40,18 +50,17 @@ def _density(scorer: Scorer, held_out: Batch) -> Iterator[Figure]:
     kind = scored.result.guarantee
     yield Figure(
         "density",
-        f"The density of the model over the plane ({kind}), and test data beside it.",
+        f"The density of the model over the plane ({kind}), and {title} beside it.",
         Surface(values, HALF, held_out.x.cpu()),
     )
 
 
-def _together(samples: Tensor, data: BatchSource) -> Figure:
-    rows = torch.arange(min(len(data), len(samples))) * len(data) // min(len(data), len(samples))
-    x = data[rows].x.flatten(1)
+def _together(samples: Tensor, data: BatchSource, title: str) -> Figure:
+    x = data[spread(min(len(data), len(samples)), len(data))].x.flatten(1)
     shares = torch.stack([each.T @ each / len(each) for each in (x, samples)])
     return Figure(
         "occurring-together",
-        f"How often two variables are 1 at once, each on the diagonal by itself: in {len(x):,} test data "
+        f"How often two variables are 1 at once, each on the diagonal by itself: in {len(x):,} {title} "
         f"(left) and in {len(samples):,} samples (right), which differ by "
         f"{float((shares[0] - shares[1]).abs().max()):.3f} at most.",
         Matrix(shares),

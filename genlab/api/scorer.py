@@ -9,7 +9,7 @@ from torch import Tensor
 
 from genlab.api.scores import Question, write_score
 from genlab.components import build
-from genlab.contracts import Batch, BatchSource, DataModule, DataSpec, Likelihood
+from genlab.contracts import BatchSource, DataModule, DataSpec, Likelihood, Rows
 from genlab.likelihood import evaluate
 from genlab.likelihood.scoring import Scored
 from genlab.rank import rank
@@ -92,15 +92,4 @@ class _Given(DataModule):
         self.data.setup(stage)
 
     def dataset(self, split: str) -> BatchSource:
-        return _Rows(self.x) if split == self.what else self.data.dataset(split)
-
-
-class _Rows:
-    def __init__(self, x: Tensor) -> None:
-        self.x = x
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    def __getitem__(self, rows: Tensor) -> Batch:
-        return Batch(self.x[rows], index=rows)
+        return Rows(self.x) if split == self.what else self.data.dataset(split)

@@ -66,12 +66,14 @@ def show_run(
     if drawn is not None and scorer is not None and split in scorer.scored:
         likely = _likelihoods(run, scorer, drawn, split)
     some = some_data(run, how_many(run.spec), split)
-    general = list(general_figures(run, settings, scorer, some, SEED)) if run.generative else []
+    general = (
+        list(general_figures(run, settings, scorer, some, split, SEED)) if run.generative else []
+    )
     if rank() != 0:
         return
     about = about_run(run.record, SEED)
     if drawn is not None:
-        _write_samples(run, drawn, split, about)
+        _write_samples(run, drawn, some.x.cpu(), split, about)
     if likely is not None:
         write_likelihoods(run.directory, *likely)
     shown = chain(general, figures(run, SEED))
@@ -99,12 +101,13 @@ def _likelihoods(
     return {name: scored.nats for name, scored in sets.items()}, about | {"split": split}
 
 
-def _write_samples(run: Run, drawn: Tensor, split: str, about: Mapping[str, str]) -> None:
+def _write_samples(
+    run: Run, drawn: Tensor, data: Tensor, split: str, about: Mapping[str, str]
+) -> None:
     """Write samples, data of the split, and the training data nearest to the samples."""
     n, samples = len(drawn), drawn.cpu()
     command = f"genlab sample RUN --n {n} --seed {SEED}"
     write_samples(run.directory.samples, samples, run.spec, seed=SEED, command=command, about=about)
-    data = some_data(run, n, split).x.cpu()
     write_reference(run.directory, data, run.spec, split=split)
     train = run.data.dataset("train")
     found, distance = nearest(train, samples)

@@ -34,7 +34,7 @@ from genlab.contracts.capabilities import (
     State,
     TakesSampler,
 )
-from genlab.contracts.data import Batch, BatchSource, DataModule, DataSpec, Support
+from genlab.contracts.data import Batch, BatchSource, DataModule, DataSpec, Rows, Support
 from genlab.contracts.evidence import Evidence, Noisy, Observed, Pooled
 from genlab.contracts.figures import Figure, Images, Matrix, Plane, Surface
 from genlab.contracts.likelihood import Bracket, Guarantee, Likelihood, LogLikelihood, Measure
@@ -80,6 +80,7 @@ __all__ = [
     "Plane",
     "PluginError",
     "Pooled",
+    "Rows",
     "Stage",
     "State",
     "Support",

@@ -134,6 +134,19 @@ class BatchSource(Protocol):
     def __getitem__(self, rows: Tensor) -> Batch: ...
 
 
+class Rows:
+    """A data set in memory, x: (N, *shape) with labels (N,) or without."""
+
+    def __init__(self, x: Tensor, label: Tensor | None = None) -> None:
+        self.x, self.label = x, label
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, rows: Tensor) -> Batch:
+        return Batch(self.x[rows], None if self.label is None else self.label[rows], rows)
+
+
 class DataModule(LightningDataModule, ABC):
     """A data set and its splits. Subclasses give ``spec`` and ``dataset``; loaders are written here.
 

@@ -22,15 +22,17 @@ class Copying:
 
 
 def copying(entry: Mapping[str, Any]) -> Copying:
-    """entry: of nearest.json. Raises KeyError, TypeError or ValueError where it is none."""
+    """entry: of nearest.json. Raises KeyError, TypeError, ValueError or OverflowError where it
+    is none."""
     of_samples, of_data = (np.asarray(entry[key], float) for key in ("samples", "held out"))
-    if not of_samples.size or not of_data.size or of_samples.ndim != 1 or of_data.ndim != 1:
-        raise ValueError("it holds no distances")
+    for distances in (of_samples, of_data):
+        if distances.ndim != 1 or not distances.size or not np.isfinite(distances).all():
+            raise ValueError("it holds no distances")
     binary = entry["support"] == "binary"
     if binary:
         of_samples, of_data = np.rint(of_samples**2), np.rint(of_data**2)
-    distances = tuple(_distance(value, binary) for value in of_samples)
-    return Copying(_sentence(of_samples, of_data, binary, entry), distances)
+    sentence = _sentence(of_samples, of_data, binary, entry)
+    return Copying(sentence, tuple(_distance(value, binary) for value in of_samples))
 
 
 def _distance(value: float, binary: bool) -> str:

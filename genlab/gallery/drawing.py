@@ -13,6 +13,7 @@ from genlab.gallery.encode import apng, gif, png
 from genlab.gallery.heat import heat_map
 from genlab.gallery.pixels import (
     GAP,
+    Grid,
     beside,
     columns_for,
     magnification,
@@ -41,17 +42,6 @@ class Picture:
     role: str
     suffix: str
     data: bytes
-
-
-@dataclass(frozen=True)
-class Grid:
-    """n cells of one size, row by row, in screen pixels."""
-
-    n: int
-    columns: int
-    width: int
-    height: int
-    gap: int = 0
 
 
 @dataclass(frozen=True)

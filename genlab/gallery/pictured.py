@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from genlab.gallery.copying import copying
 from genlab.gallery.likely import histogram
-from genlab.gallery.views import Draws, FigureView, Grid, RunView, Shown
+from genlab.gallery.pixels import Grid
+from genlab.gallery.views import Draws, FigureView, RunView, Shown
 from genlab.runs import RunDirectory
 from genlab.trust import Refused, read_json
 from genlab.trust.arrays import read_npz
@@ -42,34 +44,37 @@ def _read_draws(view: RunView, run: RunDirectory) -> None:
 
 
 def _read_reference(view: RunView, run: RunDirectory) -> None:
-    path = run.figures / "data.json"
-    if path.is_file():
-        view.reference_words = _read_entry(view, path) or {}
-        view.reference = _picture(view, run.figures, view.reference_words.get("picture"))
+    entry = _read_entry(view, run.figures / "data.json")
+    if entry is not None:
+        view.reference_words = entry
+        view.reference = _picture(view, run.figures, entry.get("picture"))
 
 
 def _read_nearest(view: RunView, run: RunDirectory) -> None:
     path = run.figures / "nearest.json"
-    entry = _read_entry(view, path) if path.is_file() else None
+    entry = _read_entry(view, path)
     if entry is None:
         return
-    try:
+    with _noted(view, path):
         view.copying = copying(entry)
-    except (KeyError, TypeError, ValueError) as error:
-        view.problems.append(f"{path.name} is unreadable: {type(error).__name__}: {error}")
-        return
-    if entry.get("picture") is not None:
+    if view.copying is not None and entry.get("picture") is not None:
         view.nearest = _picture(view, run.figures, entry["picture"])
 
 
 def _read_likelihoods(view: RunView, run: RunDirectory) -> None:
     path = run.figures / "likelihoods.json"
-    entry = _read_entry(view, path) if path.is_file() else None
-    if entry is None:
-        return
+    entry = _read_entry(view, path)
+    if entry is not None:
+        with _noted(view, path):
+            view.likely = histogram(read_npz(run.figures / "likelihoods.npz"), entry)
+
+
+@contextmanager
+def _noted(view: RunView, path: Path) -> Iterator[None]:
+    """What is not as it should be in a file becomes a problem of the page."""
     try:
-        view.likely = histogram(read_npz(run.figures / "likelihoods.npz"), entry)
-    except (Refused, OSError, KeyError, TypeError, ValueError) as error:
+        yield
+    except (Refused, OSError, KeyError, TypeError, ValueError, OverflowError) as error:
         view.problems.append(f"{path.name} is unreadable: {type(error).__name__}: {error}")
 
 
@@ -77,17 +82,14 @@ def _grid(entry: Any) -> Grid | None:
     """None where it is none that a picture could have."""
     try:
         grid = Grid(**{name: int(value) for name, value in entry.items()})
-    except (AttributeError, TypeError, ValueError):
+    except (AttributeError, TypeError, ValueError, OverflowError):
         return None
     sound = 0 < grid.n <= 4096 and min(grid.columns, grid.width, grid.height) > 0 <= grid.gap
     return grid if sound else None
 
 
 def _read_figures(view: RunView, run: RunDirectory) -> None:
-    path = run.figures / "figures.json"
-    if not path.is_file():
-        return
-    entries = (_read_entry(view, path) or {}).get("figures")
+    entries = (_read_entry(view, run.figures / "figures.json") or {}).get("figures")
     for entry in entries if isinstance(entries, list) else []:
         if isinstance(entry, dict):
             view.figures.append(_figure_view(view, run.figures, entry))
@@ -113,7 +115,11 @@ def _figure_view(view: RunView, folder: Path, entry: Mapping[str, Any]) -> Figur
 
 
 def _read_entry(view: RunView, path: Path) -> dict[str, Any] | None:
-    """A JSON object; None, and a problem noted, where the file holds something else."""
+    """A JSON object; None where there is no such file and, with a problem noted, where it holds something
+    else.
+    """
+    if not path.is_file():
+        return None
     try:
         entry = read_json(path)
         if not isinstance(entry, dict):

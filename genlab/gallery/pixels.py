@@ -6,7 +6,7 @@ Nothing is rescaled to fit. A value outside [0, 1] is painted in a colour of its
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -36,6 +36,22 @@ class Painted:
             f"{self.outside} of {self.total} values ({share:.2g} %) lie outside [0, 1] and are marked: "
             "red above 1, blue below 0, magenta not a number."
         )
+
+
+@dataclass(frozen=True)
+class Grid:
+    """n cells of one size in a picture, row by row, in screen pixels."""
+
+    n: int
+    columns: int
+    width: int
+    height: int
+    gap: int = 0
+
+    @property
+    def words(self) -> dict[str, int]:
+        """As JSON: for the files of a run, and the scripts of its page."""
+        return asdict(self)
 
 
 def magnification(height: int, width: int) -> int:

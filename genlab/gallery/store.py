@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +66,7 @@ def write_samples(
             _write(folder / name / f"{i:03}.png", data)
     words = {"seed": seed, "label": label, "n": len(samples), "command": command}
     words |= {"sampler": sampler} if sampler else {}
-    words |= {"grid": asdict(drawn.grid)} if drawn.grid else {}
+    words |= {"grid": drawn.grid.words} if drawn.grid else {}
     _write_entry(folder, name, "samples", drawn, words)
     return folder / f"{name}.png"
 
@@ -229,7 +228,7 @@ def _write_figure(folder: Path, name: str, figure: Figure, about: About | None) 
         "animated": "animation" in files,
         "files": files,
         "note": drawn.note,
-        **({"sheet": asdict(drawn.sheet)} if drawn.sheet else {}),
+        **({"sheet": drawn.sheet.words} if drawn.sheet else {}),
     }
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from genlab.gallery import selection
 from genlab.gallery.copying import Copying
 from genlab.gallery.curves import Chart
 from genlab.gallery.likely import Histogram
+from genlab.gallery.pixels import Grid
 from genlab.gallery.selection import Selection
 
 
@@ -21,22 +22,6 @@ class Shown:
     width: int = 0
     height: int = 0
     reason: str = ""
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Cells of one size in a picture, row by row, in screen pixels."""
-
-    n: int
-    columns: int
-    width: int
-    height: int
-    gap: int = 0
-
-    @property
-    def words(self) -> dict[str, int]:
-        """For the scripts of a page."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)

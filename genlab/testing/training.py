@@ -12,29 +12,16 @@ from typing import Any, NamedTuple
 
 import torch
 from pytorch_lightning import Callback, Trainer
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 
 from genlab import randomness
-from genlab.contracts import Batch, BatchSource, DataModule, DataSpec, Stage, Trainable
+from genlab.contracts import Batch, BatchSource, DataModule, DataSpec, Rows, Stage, Trainable
 from genlab.testing.ambient import ambient
 from genlab.testing.spaces import Space
 
 ROWS = 4096
 BATCH = 128
-
-
-class Rows:
-    """A data set in memory."""
-
-    def __init__(self, x: Tensor, label: Tensor | None) -> None:
-        self.x, self.label = x, label
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    def __getitem__(self, rows: Tensor) -> Batch:
-        return Batch(self.x[rows], None if self.label is None else self.label[rows], rows)
 
 
 class SkewedData(DataModule):

@@ -6,7 +6,7 @@ import torch
 
 from genlab.api import nearest as module
 from genlab.api.nearest import nearest
-from tests.likelihood.memory import Rows
+from genlab.contracts import Rows
 
 
 def some(n: int, seed: int) -> torch.Tensor:

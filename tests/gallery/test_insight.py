@@ -36,7 +36,9 @@ def test_bits_are_counted_and_copies_named():
     assert "1 of the 2 samples and 1 of the 2 data are exact copies" in found.sentence
 
 
-@pytest.mark.parametrize("broken", [{}, entry([], [1.0]), entry(["x"], [1.0])])
+@pytest.mark.parametrize(
+    "broken", [{}, entry([], [1.0]), entry(["x"], [1.0]), entry([1.0], [float("inf")])]
+)
 def test_what_holds_no_distances_is_refused(broken):
     with pytest.raises((KeyError, ValueError)):
         copying(broken)

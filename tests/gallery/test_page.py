@@ -195,6 +195,20 @@ def test_what_cannot_be_read_is_replaced_by_the_reason(make_run, built):
     assert "unknown model" in text
 
 
+def test_numbers_beyond_every_picture_are_problems_of_the_page(make_run, built):
+    run = make_run()
+    entry = (
+        '{"samples": [1], "held out": [1], "support": "levels", "split": "test", "training": 1e999}'
+    )
+    (run.figures / "nearest.json").write_text(entry)
+    words = (run.samples / "seed-0.json").read_text()
+    start = words.index('"columns": ') + len('"columns": ')
+    (run.samples / "seed-0.json").write_text(words[:start] + "1e999" + words[start + 1 :])
+    _, pages = built(run)
+    assert "nearest.json is unreadable: OverflowError" in pages["one"].text
+    assert "img" in pages["one"].tags
+
+
 def test_a_run_with_nothing_but_a_broken_record_has_a_tile(make_run, built):
     run = make_run("broken")
     run.record.write_text("{")

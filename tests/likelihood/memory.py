@@ -5,18 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor, nn
 
-from genlab.contracts import Batch, DataModule, DataSpec, GenerativeModel, Support, UsageError
-
-
-class Rows:
-    def __init__(self, x: Tensor) -> None:
-        self.x = x
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    def __getitem__(self, rows: Tensor) -> Batch:
-        return Batch(self.x[rows], index=rows)
+from genlab.contracts import Batch, DataModule, DataSpec, GenerativeModel, Rows, Support, UsageError
 
 
 class Given(DataModule):

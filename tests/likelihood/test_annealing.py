@@ -11,10 +11,10 @@ import torch
 from genlab.components import build
 from genlab.contracts import (
     AnnealingPath,
-    Batch,
     DataModule,
     DataSpec,
     Guarantee,
+    Rows,
     Support,
     UsageError,
 )
@@ -45,18 +45,7 @@ class Digits(DataModule):
     spec = DIGITS
 
     def dataset(self, split):
-        return _Rows(digits(split))
-
-
-class _Rows:
-    def __init__(self, x: torch.Tensor) -> None:
-        self.x = x
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    def __getitem__(self, rows: torch.Tensor) -> Batch:
-        return Batch(self.x[rows], index=rows)
+        return Rows(digits(split))
 
 
 class UniformStart(RBM):
@@ -349,7 +338,7 @@ def test_bad_settings_are_one_line(settings, said):
 def test_base_rates_come_from_at_most_ten_thousand_rows_spread_evenly():
     class Many(Digits):
         def dataset(self, split):
-            return _Rows(torch.arange(25_000)[:, None].float())
+            return Rows(torch.arange(25_000)[:, None].float())
 
     rows = training_rows(Many()).flatten()
     assert len(rows) == 10_000
@@ -384,4 +373,4 @@ class Wide(Bits):
     """Several blocks of bits."""
 
     def dataset(self, split):
-        return _Rows(Bits().dataset(split).x.repeat(5, 1)[:297])
+        return Rows(Bits().dataset(split).x.repeat(5, 1)[:297])

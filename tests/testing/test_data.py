@@ -6,11 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from genlab.contracts import Batch, DataModule, DataSpec, Support
+from genlab.contracts import Batch, DataModule, DataSpec, Rows, Support
 from genlab.data import digits, heartbeat, toy2d
 from genlab.testing import check_data
 from genlab.testing.data import BUILT, DATA_CHECKS
-from genlab.testing.training import Rows
 
 FAULTS: list[tuple[type[DataModule], str]] = []
 
