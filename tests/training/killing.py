@@ -33,7 +33,7 @@ def kill_in_mid_epoch(process: subprocess.Popen, folder: Path, stage: str, after
         for path in folder.glob(f"*/checkpoints/{stage}/last.ckpt"):
             try:
                 step = torch.load(path, weights_only=True)["global_step"]
-            except (RuntimeError, EOFError):
+            except (FileNotFoundError, RuntimeError, EOFError):  # just moved, or half of it there
                 continue
             if step > after and step % STEPS:
                 process.send_signal(signal.SIGKILL)
