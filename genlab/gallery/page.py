@@ -11,7 +11,8 @@ from genlab.errors import UsageError
 from genlab.gallery import curves
 from genlab.gallery.html import render
 from genlab.gallery.readme import readme
-from genlab.gallery.tables import as_markdown, compare
+from genlab.gallery.sheets import compare
+from genlab.gallery.tables import as_markdown
 from genlab.gallery.view import read_view
 from genlab.gallery.views import RunView
 from genlab.runs import RunDirectory, atomic, write_json

@@ -11,7 +11,8 @@ import pytest
 from genlab.contracts import DataSpec
 from genlab.gallery.answers import compare, in_words, read_answers
 from genlab.gallery.quality import read_quality
-from genlab.gallery.tables import WRITERS, Compared
+from genlab.gallery.sheets import Compared
+from genlab.gallery.tables import WRITERS
 from genlab.gallery.view import read_view
 from genlab.runs import write_json
 

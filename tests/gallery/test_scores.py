@@ -8,7 +8,8 @@ from genlab.contracts import DataSpec
 from genlab.gallery.curves import charts, read_curves
 from genlab.gallery.quality import Section
 from genlab.gallery.scores import best, compare
-from genlab.gallery.tables import WRITERS, Compared
+from genlab.gallery.sheets import Compared
+from genlab.gallery.tables import WRITERS
 from genlab.gallery.words import comparison, kind_of_number, number
 
 SPEC = DataSpec("bits", "fixed", (1, 8, 8), "binary")
@@ -51,6 +52,20 @@ def test_unreadable_scores_are_named(make_run):
     groups, problems = compare([run.path])
     assert len(groups) == 1
     assert "test-9.json is unreadable" in problems[0]
+
+
+def test_a_summary_has_a_table_for_each_data_set_with_one_kind_after_the_other(groups):
+    summary = WRITERS["summary"](Compared(groups))
+    assert summary.count("**") == 2 * 2, "the fixed and the dynamic variant"
+    rows = [line.split(" | ")[1:3] for line in summary.splitlines() if line.startswith("| ")]
+    assert rows[rows.index(["NLL (nats)", "log-likelihood"], 1) :] == [
+        ["NLL (nats)", "log-likelihood"],
+        ["25.20", "exact"],
+        ["18.00 ± 0.20", "exact"],
+        ["20.00 ± 0.20", "exact"],
+        ["no number", "exact"],
+        ["≤ 19.50 ± 0.20", "lower bound"],
+    ]
 
 
 def test_every_format_holds_every_score(groups):
