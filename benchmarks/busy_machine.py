@@ -66,7 +66,7 @@ def train(data: str) -> None:
     import torch
     from pytorch_lightning import Callback
 
-    from genlab.components import allow_targets
+    from genlab.targets import allow_targets
 
     class Clock(Callback):
         ends: list[float] = []  # noqa: RUF012

@@ -32,10 +32,10 @@ from pytorch_lightning import Callback, Trainer
 from reporting import random_bits, table, verdict
 
 from genlab.api import Plan
-from genlab.components import allow_targets
 from genlab.contracts import Batch
 from genlab.contracts.training import LR_SCHEDULES
 from genlab.randomness import generator
+from genlab.targets import allow_targets
 from genlab.training.fit import first_rows
 
 REQUIRED = 1.15

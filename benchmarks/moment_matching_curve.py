@@ -18,12 +18,12 @@ from pytorch_lightning import Callback, Trainer
 from reporting import table, verdict
 
 import genlab
-from genlab.components import allow_targets
 from genlab.likelihood.bandwidth import choose_width, validation_rows
 from genlab.likelihood.kernels import Gaussian
 from genlab.likelihood.parzen import WIDTHS
 from genlab.likelihood.window import drawn
 from genlab.randomness import generator
+from genlab.targets import allow_targets
 
 AT = (250, 500, 1000, 2000, 4000, 8000, 12_000, 16_000, 20_000, 40_000)
 SAMPLES, ROWS = 10_000, 1000

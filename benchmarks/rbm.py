@@ -34,7 +34,7 @@ import torch
 from pytorch_lightning import Callback, Trainer
 from reporting import random_bits, table, verdict
 
-from genlab.components import allow_targets
+from genlab.targets import allow_targets
 
 HIDDEN, BATCH = 500, 100
 REQUIRED = {"scikit-learn": 1.15, "learnergy": 2.0}

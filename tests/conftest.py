@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import genlab  # noqa: F401  (sets OMP_WAIT_POLICY before torch is imported)
-from genlab import components
+from genlab import targets
 
 torch.set_num_threads(1)
 
@@ -25,6 +25,6 @@ def trust_of_a_test(trust_of_a_module):
 
 
 def _restored():
-    before = components.trusted_prefixes()
+    before = targets.trusted_prefixes()
     yield
-    components._trusted_prefixes[:] = before
+    targets._trusted_prefixes[:] = before

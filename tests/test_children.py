@@ -18,7 +18,7 @@ DATA = """
 import json, os
 from pathlib import Path
 from torch.utils.data import get_worker_info
-from genlab.components import trusted_prefixes
+from genlab.targets import trusted_prefixes
 from genlab.contracts import Batch, DataModule, DataSpec, Support
 from genlab.plugins import plugins
 

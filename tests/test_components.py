@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 import torch
 
-from genlab import components
+from genlab import targets
 from genlab.components import build, coerce
 from genlab.contracts import PluginError, UsageError
 
@@ -35,7 +35,7 @@ def test_builds_nested_components_and_partials():
         "torch.optim.lr_scheduler.LambdaLR",
         # genlab's own, which do something and make nothing
         "genlab.runs.write_text",
-        "genlab.components.allow_targets",
+        "genlab.targets.allow_targets",
         "genlab.api.train",
         "genlab.api.session.Session",
         "genlab.training.load_checkpoint",
@@ -55,14 +55,14 @@ def test_refuses_targets_that_are_no_components(target):
 
 
 def test_allowed_prefix_is_for_whoever_typed_it(monkeypatch):
-    monkeypatch.setattr(components, "_trusted_prefixes", ["fractions."])
+    monkeypatch.setattr(targets, "_trusted_prefixes", ["fractions."])
     assert build({"_target_": "fractions.Fraction", "numerator": 3}, where="x") == 3
 
 
 def test_a_broken_package_is_a_plugin_error(monkeypatch, tmp_path):
     (tmp_path / "broken_models.py").write_text("raise RuntimeError('my bug')\n")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(components, "_trusted_prefixes", ["broken_models."])
+    monkeypatch.setattr(targets, "_trusted_prefixes", ["broken_models."])
     with pytest.raises(PluginError, match="my bug"):
         build({"_target_": "broken_models.Model"}, where="model")
 
@@ -102,7 +102,7 @@ class Cart:
 @pytest.fixture
 def cart(monkeypatch):
     """cart(**keys): built of a configuration."""
-    monkeypatch.setattr(components, "_trusted_prefixes", [f"{__name__}."])
+    monkeypatch.setattr(targets, "_trusted_prefixes", [f"{__name__}."])
 
     def built(**keys) -> Cart:
         return build({"_target_": f"{__name__}.Cart", **keys}, where="cart")
@@ -178,7 +178,7 @@ def test_a_nested_component_cannot_widen_what_is_allowed(tmp_path):
     """A stranger's configuration is read from top to bottom: nothing in it may loosen the rule."""
     node = {
         "_target_": "genlab.data.digits",
-        "batch_size": {"_target_": "genlab.components.allow_targets", "prefixes": ["os."]},
+        "batch_size": {"_target_": "genlab.targets.allow_targets", "prefixes": ["os."]},
         "preprocess": {"_target_": "os.popen", "cmd": f"touch {tmp_path}/ran"},
     }
     with pytest.raises(UsageError, match="allow_targets is not a component"):

@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 import pytest
 
-from genlab import components, options, plugins, probe
+from genlab import options, plugins, probe, targets
 from genlab.cli.main import main
 from genlab.lightning_entry_points import broken_entry_points
 
@@ -66,7 +66,7 @@ def here(site, monkeypatch):
     """This process as it would be with the site installed, started beside it."""
     monkeypatch.syspath_prepend(site)
     monkeypatch.chdir(site.parent)
-    monkeypatch.setattr(components, "_trusted_prefixes", [])
+    monkeypatch.setattr(targets, "_trusted_prefixes", [])
     forget()
     yield monkeypatch
     forget()

@@ -14,10 +14,10 @@ from typing import Any
 
 from genlab.api.plan import Plan
 from genlab.api.selection import candidates
-from genlab.components import allow_targets
 from genlab.contracts import GenlabError
 from genlab.errors import in_words
 from genlab.runs import digest
+from genlab.targets import allow_targets
 
 
 def main() -> None:

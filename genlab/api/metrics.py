@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from genlab.components import build, check, is_component, resolve
+from genlab.components import build, check, is_component
 from genlab.config import compose
 from genlab.contracts import Model, UsageError
 from genlab.metrics import DatumMetric, SampleMetric
+from genlab.targets import resolve
 
 Metric = DatumMetric | SampleMetric
 

@@ -15,7 +15,7 @@ from genlab.api.plan import Plan
 from genlab.api.run import Run
 from genlab.api.selection import train_the_best
 from genlab.api.show import show_run
-from genlab.components import build, trusted_prefixes
+from genlab.components import build
 from genlab.contracts import GenlabError, UsageError
 from genlab.interrupts import Interrupted, handled
 from genlab.launch import loss, orphaned, when_stuck, write_into
@@ -32,6 +32,7 @@ from genlab.runs import (
     write_json,
     write_text,
 )
+from genlab.targets import trusted_prefixes
 from genlab.training import TrainerSettings, Validation, fit
 from genlab.trust import require_plain
 

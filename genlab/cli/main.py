@@ -120,7 +120,7 @@ def _allow(args: argparse.Namespace) -> None:
 
         os.environ[EXCEPT] = "*"
     if args.allow_target:
-        from genlab.components import allow_targets
+        from genlab.targets import allow_targets
 
         allow_targets(args.allow_target)
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from tempfile import TemporaryFile
 from typing import IO, Any
 
-from genlab.components import trusted_prefixes
 from genlab.config import compose
 from genlab.errors import GenlabError, PluginError, UsageError
 from genlab.progress import progress
 from genlab.sweeps.environment import surroundings
 from genlab.sweeps.points import Point
+from genlab.targets import trusted_prefixes
 
 PROGRAM = (sys.executable, "-m", "genlab.api.checking")
 KINDS: dict[int, type[GenlabError]] = {2: UsageError, 3: PluginError}

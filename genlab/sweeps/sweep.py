@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from genlab.components import trusted_prefixes
 from genlab.errors import UsageError
 from genlab.runs import digest, now
 from genlab.sweeps.attempt import Outcome, Work
@@ -19,6 +18,7 @@ from genlab.sweeps.launchers import Launcher
 from genlab.sweeps.points import Point, product
 from genlab.sweeps.stopping import Stop
 from genlab.sweeps.table import Table
+from genlab.targets import trusted_prefixes
 
 
 def start(words: Sequence[str], given: Path | None, launcher: Launcher) -> int:

@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from genlab.components import trusted_prefixes
 from genlab.errors import UsageError
 from genlab.runs import digest, now, train_command
 from genlab.sweeps.attempt import Work
@@ -27,6 +26,7 @@ from genlab.sweeps.study import Chosen, Study
 from genlab.sweeps.sweep import require_same_words
 from genlab.sweeps.table import Table
 from genlab.sweeps.trials import Trials
+from genlab.targets import trusted_prefixes
 
 MORE = ("evaluate=[]", "gallery=false")  # of every trial
 DEFAULTS = {"trials": 20, "sampler": "tpe", "pruner": "median", "seed": 0}

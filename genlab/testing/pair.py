@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from genlab.api import Plan, train
-from genlab.components import allow_targets
 from genlab.contracts import UsageError
 from genlab.interrupts import Interrupted
 from genlab.rank import rank
 from genlab.runs import write_json
+from genlab.targets import allow_targets
 from genlab.testing.check import describe
 from genlab.testing.witness import STOP, Witness
 from genlab.training import stopping

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 
 from genlab import api
-from genlab.components import trusted_prefixes
 from genlab.runs import write_json
+from genlab.targets import trusted_prefixes
 from genlab.testing.check import Fault, Skip, describe, expect
 from genlab.testing.pair import DRAWN
 from genlab.testing.report import Report, Result, Status

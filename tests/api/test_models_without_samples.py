@@ -170,7 +170,7 @@ def test_every_metric_is_every_metric_that_it_can_have(softmax, trained, capsys)
 
 
 def test_a_killed_run_goes_on_where_it_was(tmp_path, monkeypatch):
-    from genlab.components import allow_targets
+    from genlab.targets import allow_targets
     from tests.testing import honest
 
     allow_targets(["tests.testing."])
@@ -196,7 +196,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path, monkeypatch):
 
 
 def test_settings_are_chosen_on_validation_data(tmp_path):
-    from genlab.components import allow_targets
+    from genlab.targets import allow_targets
 
     allow_targets(["tests.testing."])
     chosen = genlab.train(

@@ -15,7 +15,7 @@ import torch
 import yaml
 from hypothesis import strategies as st
 
-from genlab import components, options, plugins
+from genlab import options, plugins, targets
 from genlab.data.readers import read_idx
 from genlab.errors import UsageError
 from tests.fuzz.canary import objects
@@ -374,7 +374,7 @@ def installed(folder: Path) -> Iterator[None]:
 
 def _forget() -> None:
     """What genlab looks up once in a process."""
-    for each in (options.trees, options.options, plugins.plugins, components.named_targets):
+    for each in (options.trees, options.options, plugins.plugins, targets.named_targets):
         each.cache_clear()
 
 

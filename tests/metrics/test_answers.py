@@ -13,7 +13,6 @@ from torch import Generator, Tensor, nn
 
 import genlab
 from genlab.cli.main import main
-from genlab.components import allow_targets
 from genlab.contracts import (
     Batch,
     Classifies,
@@ -27,6 +26,7 @@ from genlab.contracts import (
 )
 from genlab.metrics import Answers, Classification, Frechet, Reconstruction
 from genlab.models.independent import Independent
+from genlab.targets import allow_targets
 from genlab.training import TrainerSettings
 
 BITS = DataSpec("bits", "made up", (2,), Support.BINARY, classes=3)

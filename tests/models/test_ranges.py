@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from genlab.components import _signature, build, resolve
+from genlab.components import build
 from genlab.config import compose
 from genlab.contracts import DataSpec, Support, UnsupportedData, UsageError
 from genlab.options import options
 from genlab.ranges import at_least, below_one, one_or_more
+from genlab.targets import resolve, signature
 
 SPECS = [
     DataSpec("bits", "", (1, 8, 8), Support.BINARY, levels=2, classes=3),
@@ -34,7 +35,7 @@ UNUSED = {"top_learning"}  # with the defaults
 
 def out_of_range(node: dict[str, Any], where: str) -> Iterator[tuple[str, Any]]:
     """Keys of a component and its parts, and values that they cannot have."""
-    parameters, hints = _signature(resolve(node["_target_"], where))
+    parameters, hints = signature(resolve(node["_target_"], where))
     for name in parameters.keys() - ANY - GIVEN - UNUSED:
         key, default, hint = f"{where}.{name}", parameters[name].default, str(hints.get(name))
         inner = node.get(name)

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from genlab import components
+from genlab import targets
 from genlab.runs import write_json
 from genlab.testing import Report, check_processes, processes
 from genlab.testing.processes import NAMES
@@ -22,7 +22,7 @@ def reports() -> dict[str, Report]:
     names = [model.__name__ for model in FAULTS]
     runs = [[f"model._target_=tests.testing.pairs.{name}", *DATA] for name in names]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(components, "_trusted_prefixes", ["tests.testing."])
+        patch.setattr(targets, "_trusted_prefixes", ["tests.testing."])
         return dict(zip(names, check_processes(*runs), strict=True))
 
 

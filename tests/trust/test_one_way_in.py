@@ -53,7 +53,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
         "trust/text.py",
         "options.py",  # configurations of installed packages and of ./configs
         "search.py",  # likewise
-        "components.py",  # genlab's own configurations
+        "targets.py",  # genlab's own configurations
         "probe.py",  # a plugin's configurations
         "scaffold/__init__.py",  # genlab's own templates
         "data/tables.py",  # a method of its own
@@ -65,7 +65,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "os.popen": (),
     "runpy": (),
     "importlib.import_module": (
-        "components.py",  # once the path is judged
+        "targets.py",  # once the path is judged
         "cli/main.py",  # the verbs
         "probe.py",  # a plugin, in a process of its own
         "sweeps/extras.py",  # optuna, submitit
