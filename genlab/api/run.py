@@ -6,7 +6,7 @@ import copy
 import shutil
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from tempfile import mkdtemp
@@ -14,16 +14,12 @@ from typing import Any
 
 from torch import Tensor
 
-from genlab.api import answers as answer_files
 from genlab.api.display import Figures, Samples
-from genlab.api.metrics import build_metrics, of_answers, of_samples, possible, unasked
+from genlab.api.measurer import Measurer
 from genlab.api.plan import build_model, require_room_for
-from genlab.api.quality import write_quality
 from genlab.api.scorer import Scorer
 from genlab.components import build, is_component
 from genlab.contracts import DataModule, DataSpec, GenerativeModel, Model, UsageError
-from genlab.metrics import Answers, DatumMetric, SampleMetric, answer, how_many, measure
-from genlab.rank import rank
 from genlab.records import require_whole
 from genlab.runs import RunDirectory, require_writable
 from genlab.sampling import draw, on_device
@@ -202,54 +198,9 @@ class Run:
         for the data or a metric.
         """
         require_writable(self.results.path)
-        chosen = settings or self.settings
-        model = self._model_in(chosen)
         noise: int = self.record["seed"] if seed is None else seed
-        nodes = unasked(model) if metrics is None else metrics
-        nodes = possible(nodes, model, everything=everything)
-        if not nodes and not self.generative and (metrics is None or everything):
-            name = type(model).__name__
-            raise UsageError(f"{name} has no likelihood and can have none of the metrics")
-        asking: Any = build_metrics(of_answers(nodes), model, noise)
-        comparing: Any = build_metrics(of_samples(nodes), model, noise)
-        count = self._count(split, n, comparing) if comparing else 0
-        found = [self._answer(metric, split, chosen, noise) for metric in asking]
-        if comparing:
-            samples = self.drawn_together(count, noise, sampler, chosen)
-            if rank() == 0:
-                found += self._quality(comparing, split, samples, noise, sampler)
-        return found if rank() == 0 else []
-
-    def _count(self, split: str, n: int | None, metrics: Sequence[SampleMetric]) -> int:
-        self.data.prepare_data()
-        self.data.setup("test")
-        return how_many(self.data, split, n, metrics)
-
-    def _answer(
-        self, metric: DatumMetric, split: str, settings: TrainerSettings, seed: int
-    ) -> dict[str, Any]:
-        question = answer_files.Question(split, metric, seed, settings.precision)
-        trainer, about = self.trainer_for(settings)
-
-        def write(found: Answers) -> None:
-            answer_files.write_answers(self.results, self.data, question, found, about())
-
-        answer(metric, self.data, split, trainer, seed=seed, write=write)
-        return read_json(question.file(self.results)) if rank() == 0 else {}
-
-    def _quality(
-        self,
-        metrics: Sequence[SampleMetric],
-        split: str,
-        samples: Tensor,
-        seed: int,
-        sampler: Mapping[str, Any] | None,
-    ) -> list[dict[str, Any]]:
-        about = {"checkpoint": self.provenance}
-        return [
-            write_quality(self.results, self.data, split, measured, seed, about, sampler)
-            for measured in measure(metrics, samples, self.data, split)
-        ]
+        measurer = Measurer(self, settings or self.settings, noise, sampler)
+        return measurer.measure(metrics, split, n, everything)
 
     def drawn_together(
         self, n: int, seed: int, sampler: Mapping[str, Any] | None, settings: TrainerSettings
@@ -270,14 +221,14 @@ class Run:
                 node.pop(key, None)
         return build(node, where="trainer").possible()
 
-    def _model_in(self, settings: TrainerSettings) -> Model:
+    def model_in(self, settings: TrainerSettings) -> Model:
         """The model, or a copy where Lightning casts the weights themselves, and they stay so."""
         cast = settings.precision.endswith("-true") and settings.precision != "32-true"
         return copy.deepcopy(self.model) if cast else self.model
 
     def generative_in(self, settings: TrainerSettings) -> GenerativeModel:
         """The model for such a trainer. Raises UsageError where it has no likelihood."""
-        return require_generative(self._model_in(settings), "likelihood")
+        return require_generative(self.model_in(settings), "likelihood")
 
     def trainer_for(self, settings: TrainerSettings) -> tuple[Any, Callable[[], dict[str, Any]]]:
         """A trainer, and what a file says of the pass that it made, called at its end."""
