@@ -37,6 +37,40 @@ TITLES = {
     ("mmd", "p_value_aggregated"): "MMD p (all σ)",
 }
 ORDER = list(TITLES)
+# What a metric says, for whoever has not met it.
+SENTENCES = {
+    "frechet": (
+        "Fréchet: how far the means and covariances of features are apart, squared. It sees no copies."
+    ),
+    "kernel": (
+        "Kernel: a distance of the distributions of features (the squared maximum mean discrepancy with a "
+        "cubic kernel); where they are equal it is 0, and by chance below. It sees no copies."
+    ),
+    "precision_recall": (
+        "Precision: the share of samples that lie among data. Recall: the share of data that lie among "
+        "samples, low where kinds of data are missing."
+    ),
+    "density_coverage": (
+        "Density: how many samples lie close to data, 1 for equal distributions. Coverage: the share of "
+        "data that have a sample close by."
+    ),
+    "birthday": (
+        "Support: how many different data the model can draw, guessed from how many samples are alike; a "
+        "dash where none are, and then only what it exceeds is known."
+    ),
+    "memorisation": (
+        "Copying z: far below 0, samples lie nearer to the training data than unseen data do, as copies "
+        "would; far above 0, further away. Copies: the share of samples that equal a training datum."
+    ),
+    "c2st": (
+        "C2ST: how often a classifier tells samples from data, 0.5 where it cannot; p: how probable that "
+        "much is by chance."
+    ),
+    "mmd": (
+        "MMD²: a distance of the distributions of features, with a Gaussian kernel; p: how probable that "
+        "much is by chance, for one width σ and for several."
+    ),
+}
 REFERENCE = "training data"
 
 Column = tuple[str, str, str]  # metric, parameters as JSON, key
@@ -84,6 +118,20 @@ class Section:
             return ORDER.index(title) if title in ORDER else len(ORDER), column
 
         return sorted(self.rows[REFERENCE], key=position)
+
+    @property
+    def sentences(self) -> list[str]:
+        """What its metrics say, in the order of the columns, as far as they are known here."""
+        names = dict.fromkeys(name for name, _, _ in self.columns)
+        return [SENTENCES[name] for name in names if name in SENTENCES]
+
+    @property
+    def seen_by(self) -> str:
+        """What was compared, in words."""
+        if self.features == "raw":
+            return "as they are"
+        right = "" if self.accuracy is None else f", {100 * self.accuracy:.1f} % right"
+        return f"by the features of a classifier of these data ({self.features}{right})"
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: a row has a list of numbers with the names of their metrics."""
@@ -176,6 +224,9 @@ def number(value: float | None) -> str:
     """Four digits, and a dash for no number.
 
     >>> number(0.96875), number(1234567.0), number(25), number(None)
-    ('0.9688', '1.235e+06', '25', '–')
+    ('0.9688', '1,235,000', '25', '–')
     """
-    return "–" if value is None else f"{value:.4g}"
+    if value is None:
+        return "–"
+    short = f"{value:.4g}"
+    return f"{float(short):,.0f}" if 1e4 <= abs(value) < 1e12 else short

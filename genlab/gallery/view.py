@@ -218,15 +218,15 @@ def _read_quality(view: RunView, run: RunDirectory) -> None:
 
 def _quality_view(view: RunView, section: quality.Section) -> QualityView:
     own, training = section.rows[view.name], section.rows[quality.REFERENCE]
-    right = "" if section.accuracy is None else f", {100 * section.accuracy:.1f} % right"
     return QualityView(
         section.split,
         section.n,
-        f"{section.features}{right}",
+        section.seen_by,
         [
             (section.heading(c), quality.number(own.get(c)), quality.number(training.get(c)))
             for c in section.columns
         ],
+        section.sentences,
     )
 
 

@@ -95,13 +95,14 @@ class AnswerView:
 class QualityView:
     """Samples against n data of a split. values: title, number, and that of training data.
 
-    features: the network whose features were compared, and how often it is right.
+    seen_by: what of them was compared. sentences: what the metrics say.
     """
 
     split: str
     n: int
-    features: str
+    seen_by: str
     values: list[tuple[str, str, str]]
+    sentences: list[str]
 
 
 @dataclass(frozen=True)
