@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from genlab.runs import RunDirectory
 
-# Of all processes together, of one, of one.
+# Of all processes together, of one, of one: words for so many of a unit.
 SPEED = {
-    "speed/data": "{:,.0f} data a second",
-    "speed/utilisation": "{:.1%} of what the device can do",
-    "memory/peak": "{:,.0f} bytes of memory at most",
+    "speed/data": ("{:,.0f} data a second", 1),
+    "speed/utilisation": ("{:.1%} of what the device can do", 1),
+    "memory/peak": ("{:,.0f} MiB of memory at most", 2**20),
 }
 
 
@@ -86,7 +86,9 @@ def _print_speed(directory: RunDirectory) -> None:
         return
     for stage, series in curves.items():
         last = {name: points[-1][1] for name, points in series.items()}
-        said = [words.format(last[name]) for name, words in SPEED.items() if name in last]
+        said = [
+            words.format(last[name] / unit) for name, (words, unit) in SPEED.items() if name in last
+        ]
         if said:
             print(f"  speed        {stage}: {', '.join(said)}")
 

@@ -78,7 +78,7 @@ def test_how_fast_each_stage_was_in_its_last_epoch(info, tmp_path):
     (line,) = [line for line in info().splitlines() if "speed" in line]
     assert line == (
         "  speed        rbm1: 1,234 data a second, 3.2% of what the device can do, "
-        "434,573,312 bytes of memory at most"
+        "414 MiB of memory at most"
     )
 
 
