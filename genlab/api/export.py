@@ -41,6 +41,7 @@ KEPT = (
     "spec",
     "stages",
     "losses",
+    "summary",
     "parameters",
     "generative",
     "training_seconds",

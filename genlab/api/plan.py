@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -32,6 +33,7 @@ from genlab.memory import available
 from genlab.metrics import how_many
 from genlab.options import options
 from genlab.runs import digest
+from genlab.targets import resolve
 from genlab.training import TrainerSettings, require_shardable, resolve_stages
 
 SPLITS = ("train", "val", "test")
@@ -161,9 +163,16 @@ class Plan:
         return {
             "stages": [stage.name for stage in self.stages],
             "losses": {stage.name: stage.about for stage in self.stages if stage.about},
+            "summary": self._summary,
             "parameters": self.parameters,
             "generative": self.generative,
         }
+
+    @property
+    def _summary(self) -> str:
+        """What the model is, in one line: the first one of what its own package says of it."""
+        target = resolve(self.composed.resolved["model"]["_target_"], "model")
+        return (inspect.getdoc(target) or "").partition("\n")[0]
 
     @property
     def name(self) -> str:

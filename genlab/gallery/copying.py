@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +10,6 @@ from typing import Any
 import numpy as np
 
 from genlab.gallery.likely import TITLES
-
-ALIKE = (0.4, 0.6)  # of pairs: about as far
 
 
 @dataclass(frozen=True)
@@ -45,25 +44,38 @@ def _distance(value: float, binary: bool) -> str:
 
 def _sentence(samples: np.ndarray, data: np.ndarray, binary: bool, entry: Mapping[str, Any]) -> str:
     unseen = TITLES.get(str(entry["split"]), str(entry["split"]))
-    nearer = float((samples[:, None] < data).mean() + 0.5 * (samples[:, None] == data).mean())
-    low, high = ALIKE
-    verdict = (
-        "samples keep as far from the training data as data do that the model has not seen"
-        if low <= nearer <= high
-        else "samples are nearer to the training data than data that the model has not seen"
-        if nearer > high
-        else "samples are further from the training data than data that the model has not seen"
-    )
-    what = "entries that differ" if binary else "Euclidean distance"
-    copies, of_data = int((samples == 0).sum()), int((data == 0).sum())
-    exact = (
-        f"{copies} of the {len(samples)} samples and {of_data} of the {len(data)} data are exact copies"
-        if copies
-        else "No sample is an exact copy"
-    )
+    share, error = _nearer(samples, data)
+    a, b = (f"{np.median(distances):.3g}" for distances in (samples, data))
+    unit = "entries that differ" if binary else "Euclidean distance"
     return (
-        f"The nearest of {int(entry['training']):,} training data is {np.median(samples):.3g} away from a "
-        f"sample, and {np.median(data):.3g} from a datum of the {unseen} ({what}, medians of "
-        f"{len(samples)}). Of a sample and such a datum the sample is the nearer one in "
-        f"{100 * nearer:.0f} % of pairs, where 50 % would be no difference: {verdict}. {exact}."
+        f"{_verdict(share, error, unseen)} The nearest of {int(entry['training']):,} training data is {a} "
+        f"away from a sample and {b} from one of the {unseen} ({unit}, medians of {len(samples)}). Of such "
+        f"a pair, the sample is the nearer one in {100 * share:.0f} ± {100 * error:.0f} % of cases, where "
+        f"50 % is no difference. {_exact(samples, data, unseen)}"
+    )
+
+
+def _nearer(samples: np.ndarray, data: np.ndarray) -> tuple[float, float]:
+    """The share of pairs whose sample is nearer, ties counting half, and its error where there is no
+    difference (Mann & Whitney 1947)."""
+    share = float((samples[:, None] < data).mean() + 0.5 * (samples[:, None] == data).mean())
+    n, m = len(samples), len(data)
+    return share, math.sqrt((n + m + 1) / (12 * n * m))
+
+
+def _verdict(share: float, error: float, unseen: str) -> str:
+    if share > 0.5 + 2 * error:
+        return f"Samples lie nearer to the training data than {unseen} do, as copies would."
+    how = "further from" if share < 0.5 - 2 * error else "about as far from"
+    than = "than" if how == "further from" else "as"
+    return f"No sign of copying: samples lie {how} the training data {than} {unseen} do."
+
+
+def _exact(samples: np.ndarray, data: np.ndarray, unseen: str) -> str:
+    copies, of_data = int((samples == 0).sum()), int((data == 0).sum())
+    if not copies:
+        return "No sample equals a training datum."
+    return (
+        f"{copies} of the {len(samples)} samples equal a training datum, and so do {of_data} of "
+        f"{len(data)} {unseen}."
     )

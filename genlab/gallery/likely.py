@@ -109,19 +109,43 @@ def _mean(x: np.ndarray) -> str:
 
 
 def _sentence(sets: Mapping[str, np.ndarray], split: str) -> str:
-    """What the means say of learning by heart."""
-    held_out, train = sets.get(split), sets.get("train")
-    if held_out is None or train is None or split == "train":
+    """What the means say of learning by heart, and of samples."""
+    held_out = sets.get(split)
+    if held_out is None:
         return ""
-    gap = train.mean() - held_out.mean()
-    error = float(np.hypot(_error(train), _error(held_out)))
-    unseen = TITLES.get(split, split)
+    said = []
+    if "train" in sets and split != "train":
+        said.append(_by_heart(sets["train"], held_out, TITLES.get(split, split)))
+    if "samples" in sets:
+        said.append(_own(sets["samples"], held_out, TITLES.get(split, split)))
+    return " ".join(said)
+
+
+def _by_heart(train: np.ndarray, held_out: np.ndarray, unseen: str) -> str:
+    gap, error = _gap(train, held_out)
     if gap > 2 * error:
         return (
-            f"It finds data that it was trained on likelier than {unseen}, by {gap:.2f} ± {error:.2f} "
-            "nats: so much of what it knows is about those data alone."
+            f"It has learned some of its training data by heart: it finds them likelier than {unseen}, by "
+            f"{gap:.2f} ± {error:.2f} nats."
         )
     return (
-        f"It finds data that it was trained on about as likely as {unseen} (by {gap:.2f} ± {error:.2f} "
-        "nats more): it has not learned them by heart."
+        f"It finds its training data about as likely as {unseen} ({gap:.2f} ± {error:.2f} nats more): it "
+        "has not learned them by heart."
     )
+
+
+def _own(samples: np.ndarray, held_out: np.ndarray, unseen: str) -> str:
+    """Of a model that is right, samples and data that it has not seen are alike."""
+    gap, error = _gap(samples, held_out)
+    if not abs(gap) > 2 * error:
+        return f"Its samples are about as likely as {unseen}, as those of a right model would be."
+    side = "likelier" if gap > 0 else "less likely"
+    return (
+        f"Its samples are {side} than {unseen}, by {abs(gap):.2f} ± {error:.2f} nats; those of a right "
+        "model would not be."
+    )
+
+
+def _gap(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
+    """By how much the mean of a is above that of b, and its standard error."""
+    return a.mean() - b.mean(), float(np.hypot(_error(a), _error(b)))

@@ -29,7 +29,7 @@ TITLES = {
     ("birthday", "support"): "support ↑",
     ("birthday", "support_low"): "support >",
     ("memorisation", "z"): "copying z",
-    ("memorisation", "copies"): "copies",
+    ("memorisation", "copies"): "share of copies",
     ("c2st", "accuracy"): "C2ST ↓",
     ("c2st", "p_value"): "C2ST p",
     ("mmd", "mmd2"): "MMD² ↓",
@@ -72,6 +72,7 @@ SENTENCES = {
     ),
 }
 REFERENCE = "training data"
+UNLIKELY = 0.01  # a p-value below which chance is no explanation
 
 Column = tuple[str, str, str]  # metric, parameters as JSON, key
 
@@ -212,6 +213,19 @@ def by_sampler(quality: Mapping[str, Any]) -> str:
     return f" ({', '.join([name, *options])})"
 
 
+def verdict(row: Mapping[Column, float | None]) -> str:
+    """Whether a classifier tells samples from data, where that was measured."""
+    found = {(name, key): value for (name, _, key), value in row.items()}
+    right, p = found.get(("c2st", "accuracy")), found.get(("c2st", "p_value"))
+    if right is None or p is None:
+        return ""
+    can = "can" if p < UNLIKELY else "cannot"
+    return (
+        f"A classifier {can} tell samples from data: it is right in {100 * right:.1f} % of cases "
+        f"(p = {p:.2g})."
+    )
+
+
 def _section(sections: dict[tuple[Any, ...], Section], quality: Mapping[str, Any]) -> Section:
     data, features = quality["data"], quality["features"]
     about = data["name"], data["variant"], data["split"], data["n"], features["name"]
@@ -221,12 +235,12 @@ def _section(sections: dict[tuple[Any, ...], Section], quality: Mapping[str, Any
 
 
 def number(value: float | None) -> str:
-    """Four digits, and a dash for no number.
+    """Three digits, and a dash for no number.
 
     >>> number(0.96875), number(1234567.0), number(25), number(None)
-    ('0.9688', '1,235,000', '25', '–')
+    ('0.969', '1,230,000', '25', '–')
     """
     if value is None:
         return "–"
-    short = f"{value:.4g}"
-    return f"{float(short):,.0f}" if 1e4 <= abs(value) < 1e12 else short
+    short = f"{value:.3g}"
+    return f"{float(short):,.0f}" if 1e3 <= abs(value) < 1e12 else short

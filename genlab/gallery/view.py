@@ -63,6 +63,7 @@ def _read_record(view: RunView, run: RunDirectory, record: Mapping[str, Any]) ->
     words_given = [str(word) for word in record.get("overrides") or []]
     named = [word.partition("=")[2] for word in words_given if word.startswith("experiment=")]
     view.experiment = named[-1] if named else ""
+    view.summary = str(record.get("summary") or "")
     view.parameters = _number(record.get("parameters"))
     view.seconds = _number(record.get("training_seconds"))
     view.versions = list(_versions(record))
@@ -194,7 +195,8 @@ def _answer_view(content: Mapping[str, Any], record: Mapping[str, Any]) -> Answe
         kind, value = answers.kind_of(name, key), values[key]
         number = answers.with_error(value["mean"], value["stderr"], kind.scale)
         number = f"{number} {kind.unit}" if value["mean"] is not None else str(value["reason"])
-        rows.append((kind.title, number.strip(), f"{kind.scale * floor['values'][key]:.4g}"))
+        beside = f"{kind.scale * floor['values'][key]:.4g} {'%' if kind.unit == '%' else ''}"
+        rows.append((kind.title, number.strip(), beside.strip()))
     return AnswerView(
         name=name.replace("_", " ").capitalize(),
         split=str(content["data"]["split"]),
@@ -225,8 +227,10 @@ def _quality_view(view: RunView, section: quality.Section) -> QualityView:
         [
             (section.heading(c), quality.number(own.get(c)), quality.number(training.get(c)))
             for c in section.columns
+            if own.get(c) is not None
         ],
         section.sentences,
+        quality.verdict(own),
     )
 
 

@@ -95,7 +95,8 @@ class AnswerView:
 class QualityView:
     """Samples against n data of a split. values: title, number, and that of training data.
 
-    seen_by: what of them was compared. sentences: what the metrics say.
+    seen_by: what of them was compared. sentences: what the metrics say. verdict: whether samples can
+    be told from data.
     """
 
     split: str
@@ -103,6 +104,7 @@ class QualityView:
     seen_by: str
     values: list[tuple[str, str, str]]
     sentences: list[str]
+    verdict: str
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,7 @@ class RunView:
     datum: str = ""
     status: str = "unreadable"
     reason: str = ""
+    summary: str = ""
     experiment: str = ""
     parameters: int | str = ""
     seconds: float | str = ""

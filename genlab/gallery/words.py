@@ -20,15 +20,13 @@ GUARANTEES = {
         "A bound from the flattering side: on average over the estimator's noise, the true negative "
         "log-likelihood is at least this number, so the model may be worse than it says."
     ),
-    "estimate": (
-        "An estimate without a promise: the true value may lie on either side by an unknown amount."
-    ),
+    "estimate": ("An estimate: its method may err to either side, by an amount that is not known."),
 }
 MEASURES = {
-    "mass": "It counts the probability of discrete data, so it is never below zero.",
+    "mass": "The data are discrete and have probabilities, so it is never below zero.",
     "density": (
-        "It is a density of continuous data, which may be below zero and is never compared with a "
-        "probability."
+        "The data are continuous and have a density, so it may be below zero, and is never compared with "
+        "that of discrete data."
     ),
 }
 REFERENCE = "reference: "  # begins the diagnostics that are shown beside a number
@@ -52,7 +50,9 @@ def kind_of_number(nats: Mapping[str, Any], n: int) -> str:
 def _error(nats: Mapping[str, Any], n: int) -> str:
     if nats.get("mean") is None:
         return f"No number is given: {nats.get('reason') or 'the reason was not recorded'}."
-    return f"± is the standard error over {n:,} data." if nats.get("stderr") is not None else ""
+    if nats.get("stderr") is None:
+        return ""
+    return f"± is the standard error over {n:,} data; another training would give another model."
 
 
 def interval(nats: Mapping[str, Any]) -> tuple[float, float, bool] | None:
@@ -88,10 +88,10 @@ def _shared(nats: Mapping[str, Any]) -> str:
     if between is None:
         return ""
     low, high, two_sided = between
-    side = "two bounds" if two_sided else "the ends of an interval"
+    side = "two bounds" if two_sided else "by 95 % intervals"
     return (
-        f"All data share a further error, which more data would not shrink: the number lies between "
-        f"{low:.2f} and {high:.2f} nats, {side}."
+        "One more error is the same for all data, so that more of them would not shrink it: by that alone "
+        f"the number lies between {low:.2f} and {high:.2f} nats ({side})."
     )
 
 

@@ -159,7 +159,7 @@ class AnnealedImportance(Likelihood):
         """With the two errors of a number that is a bound less log Ẑ: they can cancel."""
         assert isinstance(self.model, HasEnergy)
         words = energy_words(self.model, self.k)
-        name = f"{words} (errs low), AIS (errs high)" if words else "AIS"
+        name = f"{words} (log p too low), AIS (log p too high)" if words else "AIS"
         return f"{name}, {SEEDS} × {self.chains} chains, {self._temperatures} temperatures"
 
     @property

@@ -55,7 +55,7 @@ class Classification(DatumMetric):
         guess = int(trained.argmax())
         error = 1 - asked[guess] / asked.sum()
         nll = -(asked * log_p).sum() / asked.sum()
-        of = f"always label {guess}, the most frequent in training"
+        of = f"always label {guess}, the most frequent in training; p by label frequencies"
         return Floor(of, {"error": float(error), "nll": float(nll)})
 
 

@@ -37,7 +37,7 @@ MOST = 8192  # numbers in a datum: the covariance of more would not fit
 
 
 class PCA(Model, HasEncoder, HasFigures):
-    """The linear auto-encoder that others are measured against.
+    """Principal component analysis: the linear auto-encoder that others are measured against.
 
     components: K, at most D. Raises UsageError outside 1 … D, UnsupportedData for D > 8192.
     """

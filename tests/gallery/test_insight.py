@@ -18,22 +18,22 @@ def entry(samples: list[float], held_out: list[float], support: str = "levels") 
 @pytest.mark.parametrize(
     ("samples", "held_out", "share", "verdict"),
     [
-        ([1.0, 2.0], [1.0, 2.0], 50, "keep as far from"),
-        ([1.0, 1.0], [2.0, 3.0], 100, "samples are nearer"),
-        ([5.0, 5.0], [2.0, 3.0], 0, "samples are further"),
+        ([1.0, 2.0] * 5, [1.0, 2.0] * 5, 50, "No sign of copying: samples lie about as far from"),
+        ([1.0, 1.0] * 5, [2.0, 3.0] * 5, 100, "Samples lie nearer to"),
+        ([5.0, 5.0] * 5, [2.0, 3.0] * 5, 0, "No sign of copying: samples lie further from"),
     ],
 )
 def test_the_share_of_pairs_decides(samples, held_out, share, verdict):
     said = copying(entry(samples, held_out)).sentence
-    assert f"in {share} % of pairs" in said
+    assert f"in {share} ± 13 % of cases" in said
     assert verdict in said
-    assert "No sample is an exact copy" in said
+    assert "No sample equals a training datum" in said
 
 
 def test_bits_are_counted_and_copies_named():
     found = copying(entry([0.0, 3**0.5], [1.0, 0.0], "binary"))
     assert found.distances == ("a copy of it", "3 entries differ")
-    assert "1 of the 2 samples and 1 of the 2 data are exact copies" in found.sentence
+    assert "1 of the 2 samples equal a training datum, and so do 1 of 2 test data" in found.sentence
 
 
 @pytest.mark.parametrize(
@@ -68,9 +68,11 @@ def test_outlines_have_the_shares_of_each_set():
 def test_a_gap_to_training_data_is_said():
     noise = np.linspace(-1, 1, 100)
     far = histogram({"test": noise - 5, "train": noise, "samples": noise}, ABOUT)
-    assert "likelier than test data, by 5.00 ± 0.08 nats" in far.sentence
+    assert "by heart: it finds them likelier than test data, by 5.00 ± 0.08 nats" in far.sentence
+    assert "Its samples are likelier than test data, by 5.00 ± 0.08 nats" in far.sentence
     near = histogram({"test": noise, "train": noise + 0.01, "samples": noise}, ABOUT)
-    assert "about as likely as test data (by 0.01 ± 0.08 nats more)" in near.sentence
+    assert "Its samples are about as likely as test data" in near.sentence
+    assert "about as likely as test data (0.01 ± 0.08 nats more)" in near.sentence
 
 
 @pytest.mark.parametrize("values", [[], [np.nan, 1.0], [[1.0]]])

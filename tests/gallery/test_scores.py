@@ -113,7 +113,7 @@ def test_the_score_that_can_be_trusted_most_stands_for_the_run(make_score):
         ("exact", "18.80 ± 0.20", "up to rounding"),
         ("lower bound", "≤ 18.80 ± 0.20", "may be better than it says"),
         ("upper bound", "≥ 18.80 ± 0.20", "may be worse than it says"),
-        ("estimate", "≈ 18.80 ± 0.20", "without a promise"),
+        ("estimate", "≈ 18.80 ± 0.20", "may err to either side"),
     ],
 )
 def test_each_number_says_what_kind_it_is(make_score, guarantee, shown, told):
@@ -147,9 +147,9 @@ def test_a_bracket_is_shown_and_said(make_run, make_score):
     annealed = make_score(SPEC, -18.0, guarantee="upper bound", bracket=bracket, shared=[-0.2, 0.2])
     (group,), _ = compare([make_run(scores=(annealed,)).path])
     assert "≥ 18.00 ± 0.20 [17.90, 18.50]" in WRITERS["md"](Compared([group])).replace("\\", "")
-    assert "between 17.90 and 18.50 nats, two bounds" in kind_of_number(annealed["nats"], 297)
+    assert "between 17.90 and 18.50 nats (two bounds)" in kind_of_number(annealed["nats"], 297)
     one_sided = annealed["nats"] | {"bracket": None}
-    assert "between 17.80 and 18.20 nats, the ends of an interval" in kind_of_number(one_sided, 297)
+    assert "between 17.80 and 18.20 nats (by 95 % intervals)" in kind_of_number(one_sided, 297)
 
 
 def test_another_precision_or_seed_is_said(make_run, make_score):

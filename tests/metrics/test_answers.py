@@ -126,7 +126,7 @@ def test_the_floor_of_classification_guesses_the_most_frequent_training_label():
     x = torch.zeros(5, 2)
     data = Given(BITS, train=(x, labels(1, 1, 1, 0, 0)), test=(x[:4], labels(0, 0, 2, 1)))
     floor = Classification(Table(BITS, torch.ones(1, 3) / 3)).floor(data, "test")
-    assert floor.of == "always label 1, the most frequent in training"
+    assert floor.of == "always label 1, the most frequent in training; p by label frequencies"
     assert floor.values["error"] == pytest.approx(0.75), "the most frequent test label is another"
     p = np.array([2.5, 3.5, 0.5]) / 6.5
     assert floor.values["nll"] == pytest.approx(-np.log(p[[0, 0, 2, 1]]).mean())

@@ -55,7 +55,9 @@ TOP_RATE = 1e-3  # of the machine whose hidden units are not bounded
 
 
 class DeepAutoencoder(Model, HasEncoder, HasFigures):
-    """hidden: widths from the data upwards, the last of them the code's. start: where the weights come
+    """Deep auto-encoder: a stack of machines, unrolled and fine-tuned (Hinton & Salakhutdinov 2006).
+
+    hidden: widths from the data upwards, the last of them the code's. start: where the weights come
     from (``feedforward``). sweeps: over the training data, for each machine. learning: contrastive
     divergence with its options.
 

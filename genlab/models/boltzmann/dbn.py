@@ -59,8 +59,9 @@ EACH_LABEL = 8  # samples in a row of a figure
 
 
 class DBN(GenerativeModel, HasEnergy, HasEncoder, Classifies, HasFigures):
-    """Restricted Boltzmann machines on top of each other, all but the top one directed in the end.
+    """Deep belief network: restricted Boltzmann machines on top of each other (Hinton, Osindero, Teh 2006).
 
+    All but the top one are directed in the end.
     hidden: the units of each layer, from the data upwards; one layer is a restricted Boltzmann machine.
     labels: a label unit beside the visible units of the top machine. learning: contrastive divergence of
     each machine, with its options. tied: begin each machine as the one below upside down, where the sizes

@@ -53,8 +53,9 @@ HIDDEN: dict[str, type[Units]] = {
 
 
 class RBM(GenerativeModel, HasEnergy, HasEncoder, Classifies, Completes, HasFigures):
-    """p(v, h) ∝ exp(hᵀWv + bᵀv + cᵀh): bits as they are, grey levels and reals as Gaussian units.
+    """Restricted Boltzmann machine: a layer of hidden units above the data (Smolensky 1986, Hinton 2002).
 
+    p(v, h) ∝ exp(hᵀWv + bᵀv + cᵀh): bits as they are, grey levels and reals as Gaussian units.
     hidden: how many hidden units, of the kind ``units``. labels: model the label beside the datum.
     learning: contrastive divergence with its options. transitions: of the annealed Gibbs chain that draws
     samples, the second half of them at the machine itself.

@@ -52,7 +52,9 @@ FEW = 4  # steps of the samplers that it names
 
 
 class BitDiffusion(GenerativeModel, HasLikelihood, Completes, TakesSampler, HasFigures):
-    """kernel: how bits are forgotten; None is ``Binomial``. network: called with (shape, outputs).
+    """Diffusion of bits: a network takes back how they are forgotten (Sohl-Dickstein et al. 2015).
+
+    kernel: how bits are forgotten; None is ``Binomial``. network: called with (shape, outputs).
     bound_steps: how many of the T steps ``log_likelihood`` visits per datum, one in each
     of as many strata; 0 visits all. val_steps: the same for ``validate``. particles: that walk the
     chain for each completion, one of which is drawn.

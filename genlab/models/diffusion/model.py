@@ -63,8 +63,9 @@ FEW = 4  # steps of the samplers that it names
 
 
 class Diffusion(GenerativeModel, HasLikelihood, HasVelocity, Completes, TakesSampler, HasFigures):
-    """schedule: called with levels=…. denoiser: called with the spec.
+    """Denoising diffusion: a network takes back Gaussian noise step by step (Ho, Jain, Abbeel 2020).
 
+    schedule: called with levels=…. denoiser: called with the spec.
     steps: T. continuous: train and score the bound of infinitely many steps; ``steps`` is then only how
     many the chain takes that samples and completions walk. weighting: what is trained, "bound" or an error
     of ``weightings``. bound_steps: how many of the T steps, or of the times, ``log_likelihood`` visits per

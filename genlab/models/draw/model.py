@@ -52,7 +52,7 @@ class Glimpse(NamedTuple):
 
 
 class DRAW(GenerativeModel, HasLikelihood, HasImportanceWeights, HasEncoder, HasFigures):
-    """Deep recurrent attentive writer (Gregor et al. 2015).
+    """Deep recurrent attentive writer: a variational auto-encoder that paints (Gregor et al. 2015).
 
     glimpses: T. hidden: units of each LSTM. latent: size of each z_t. read, write: N of a window of N ×
     N filters; None reads and writes everything. components: of the logistic mixture of each grey level.

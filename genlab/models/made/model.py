@@ -38,7 +38,7 @@ ACTIVATIONS = {"relu": F.relu, "softplus": F.softplus, "tanh": torch.tanh}
 
 
 class MADE(GenerativeModel, HasLikelihood, Completes, HasFigures):
-    """Masked autoencoder for distribution estimation (Germain et al. 2015).
+    """Masked autoencoder for distribution estimation: autoregressive in one pass (Germain et al. 2015).
 
     hidden: widths of the hidden layers. order: "natural" (row by row) or "random". masks: how many
     orderings and connectivities; each minibatch trains one of them and the model is their mixture.

@@ -105,7 +105,9 @@ def test_likelihoods_say_what_kind_of_number_they_give():
     assert estimate.method == "enumeration, importance estimate, K = 5"
     annealed = score(AnnealedImportance(model, chains=10, temperatures=5))
     assert annealed.guarantee is Guarantee.ESTIMATE
-    assert annealed.method.startswith("variational bound (errs low), AIS (errs high), 2 × 10")
+    assert annealed.method.startswith(
+        "variational bound (log p too low), AIS (log p too high), 2 × 10"
+    )
     assert not annealed.bracket.two_sided
     one = score(Enumerated(DBN(Bits().spec, (3,))))
     assert (one.guarantee, one.method) == (Guarantee.EXACT, "enumeration")
