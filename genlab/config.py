@@ -41,6 +41,12 @@ REQUIRED = ("model", "data", "trainer", "likelihood")
 KEYS = (*GROUPS, "seed", "stages", "folder", "name", "evaluate", "samples", "gallery", "select")
 # What decides the weights: two runs with the same values of these end in the same place.
 IDENTITY = ("model", "data", "optimizer", "stages", "select", "callbacks", "seed")
+IDENTITY_OF_TRAINER = (
+    "precision",
+    "gradient_clip_val",
+    "accumulate_grad_batches",
+    "check_val_every_n_epoch",
+)
 
 
 @dataclass(frozen=True)
@@ -57,12 +63,22 @@ class Composed:
     @property
     def identity(self) -> dict[str, Any]:
         """The part that decides the weights."""
-        return {key: self.resolved.get(key) for key in IDENTITY}
+        return identity(self.resolved)
 
     @property
     def record(self) -> dict[str, Any]:
         """What a run writes down: its identity resolved, the rest as written (it may name secrets)."""
-        return self.written | self.identity
+        decides = self.identity
+        trainer = {**self.written["trainer"], **decides["trainer"]}
+        return self.written | decides | {"trainer": trainer}
+
+
+def identity(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a configuration that decides the weights."""
+    trainer = config.get("trainer")
+    trainer = trainer if isinstance(trainer, Mapping) else {}
+    deciding = {key: trainer[key] for key in IDENTITY_OF_TRAINER if key in trainer}
+    return {key: config.get(key) for key in IDENTITY} | {"trainer": deciding}
 
 
 def compose(overrides: Sequence[str]) -> Composed:
@@ -80,7 +96,7 @@ def compose(overrides: Sequence[str]) -> Composed:
         with open_dict(config):
             del config["hydra"]
         written: Any = OmegaConf.to_container(config, resolve=False)
-        _refuse_environment({key: written.get(key) for key in IDENTITY})
+        _refuse_environment(identity(written))
         resolved: Any = OmegaConf.to_container(config, resolve=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise UsageError(_one_line(error)) from error

@@ -28,9 +28,9 @@ def recorded(path: Path) -> list[str]:
 
 
 def is_intact(path: Path) -> bool:
-    """Whether a file has the checksum beside it, if there is one."""
+    """Whether a file is there and has the checksum beside it, if there is one."""
     sums = recorded(path)
-    return not sums or file_digest(path) in sums
+    return path.is_file() and (not sums or file_digest(path) in sums)
 
 
 def read_list(folder: Path) -> dict[str, str]:

@@ -119,12 +119,12 @@ def _run(run: RunDirectory) -> Iterator[Finding]:
 
 
 def _settings(run: RunDirectory, record: dict[str, Any]) -> Finding:
-    from genlab.config import IDENTITY
+    from genlab.config import identity
 
     if record.get("selection"):  # the settings are those of the candidate that was chosen
         return Finding("config.yaml", State.UNCHECKED)
     config = run.read_config()
-    same = digest({key: config.get(key) for key in IDENTITY}) == record.get("fingerprint")
+    same = digest(identity(config)) == record.get("fingerprint")
     if same:
         return Finding("config.yaml", State.VERIFIED)
     return Finding("config.yaml", State.ALTERED, "its settings do not have the hash in run.json")

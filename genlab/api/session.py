@@ -16,6 +16,7 @@ from genlab.api.run import Run
 from genlab.api.selection import train_the_best
 from genlab.api.show import show_run
 from genlab.components import build
+from genlab.config import identity
 from genlab.contracts import GenlabError, UsageError
 from genlab.interrupts import Interrupted, handled
 from genlab.launch import loss, orphaned, when_stuck, write_into
@@ -64,9 +65,7 @@ def _require_same_run(run: RunDirectory, plan: Plan) -> None:
     require_plain(run.path)  # what is written into it stays there
     if record["fingerprint"] == plan.fingerprint:
         return
-    before = run.read_config()
-    ours = plan.composed.identity
-    found = differences({key: before.get(key) for key in ours}, ours)
+    found = differences(identity(run.read_config()), plan.composed.identity)
     again = train_command(record, "--resume", str(run.path))
     made = sentence(found) if found else "made with another configuration"
     raise UsageError(f"{run.path} was {made}: give the same words as then: {again}")

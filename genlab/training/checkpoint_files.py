@@ -50,8 +50,8 @@ def to_go_on_from(run: RunDirectory, stage: str, say: Callable[[str], None]) -> 
     """
     last, previous, best = (run.checkpoint(stage, w) for w in ("last", "previous", "best"))
     found = [path for path in (last, previous) if path.is_file()]
-    whole = [path for path in found if is_intact(path)]
-    damaged = [path for path in (*found, best) if path.is_file() and not is_intact(path)]
+    damaged = [p for p in (*found, best) if p.is_file() and not (recorded(p) and is_intact(p))]
+    whole = [path for path in found if path not in damaged]
     start = whole[0] if whole and best not in damaged else None
     for path in damaged:
         then = f"goes on from {start.name}" if start else "begins anew"

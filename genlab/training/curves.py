@@ -10,6 +10,7 @@ import csv
 import io
 import math
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -157,12 +158,12 @@ def kept(run: RunDirectory, stage: Stage) -> str:
 
 
 def rows_before(path: Path, stage: str, step: int) -> list[Sequence[str]]:
-    """The rows that a resumed stage keeps: earlier stages, and this one up to the given step."""
+    """The rows that a resumed stage keeps: all before the first of this stage beyond the given step."""
     if not path.is_file():
         return []
     with path.open(newline="") as file:
         rows = list(csv.reader(file))[1:]
-    return [row for row in rows if row[0] != stage or int(row[2]) <= step]
+    return list(takewhile(lambda row: row[0] != stage or int(row[2]) <= step, rows))
 
 
 def _csv(rows: Sequence[Sequence[Any]]) -> str:

@@ -5,10 +5,12 @@ A stage that has a closed form is solved instead, in the place of one validation
 
 from __future__ import annotations
 
+import shutil
 import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from genlab import interrupts, randomness
 from genlab.contracts import Batch, DataModule, Stage, Trainable, UsageError
 from genlab.rank import rank
 from genlab.runs import RunDirectory, write_json
+from genlab.sums import is_intact
 from genlab.training.checkpoint_files import (
     SafeCheckpointIO,
     drop_previous,
@@ -56,27 +59,52 @@ def fit(
 ) -> Validation | None:
     """Run every stage that the run directory does not hold as finished; leave the final weights in model.
 
-    A stage that was interrupted goes on at its last checkpoint, bit-identically on the CPU.
+    A stage that was interrupted goes on at its last checkpoint, bit-identically on the CPU; one whose final
+    weights were damaged since begins anew.
     record: whose run record shows progress; run itself by default.
     Returns what the last stage was judged by, or None where it validates nothing.
     """
     if settings.shards:
         require_shardable(stages)
-    before, checkpoint = None, {}
     alive = record or run
     data.shuffle_seed, data.num_workers = seed, settings.workers
-    for number, stage in enumerate(stages, 1):
-        if not run.finished(stage.name).is_file():
-            title = f"stage {number}/{len(stages)} {stage.name}"
-            extra = [*callbacks, Heartbeat(alive, stage, number, len(stages))]
-            work = _fit_stage if stage.solve is None else _solve_stage
-            checkpoints = Checkpoints(run, stage, settings.checkpoint_minutes, before)
-            work(model, data, stage, run, settings, seed, title, extra, logger, checkpoints)
-        before = final(run, stage.name)
-        checkpoint = load_checkpoint(before)
-        load_weights(model, checkpoint, before)
+    done = _finished(run, stages)
+    before, checkpoint = _final_weights(model, run, stages[done - 1]) if done else (None, {})
+    for number, stage in enumerate(stages[done:], done + 1):
+        title = f"stage {number}/{len(stages)} {stage.name}"
+        extra = [*callbacks, Heartbeat(alive, stage, number, len(stages))]
+        work = _fit_stage if stage.solve is None else _solve_stage
+        checkpoints = Checkpoints(run, stage, settings.checkpoint_minutes, before)
+        work(model, data, stage, run, settings, seed, title, extra, logger, checkpoints)
+        before, checkpoint = _final_weights(model, run, stage)
     model.eval()
     return Validation.of(checkpoint)
+
+
+def _finished(run: RunDirectory, stages: Sequence[Stage]) -> int:
+    """How many stages need no work: up to the last one that has finished and whose weights are whole, as it
+    has those of all before. Where a later one has finished too, all after it is forgotten.
+
+    Every process finds the same, before and after rank 0 has forgotten it.
+    """
+    marked = list(takewhile(lambda stage: run.finished(stage.name).is_file(), stages))
+    whole = [is_intact(final(run, stage.name)) for stage in marked]
+    done = max((n for n, intact in enumerate(whole, 1) if intact), default=0)
+    if rank() == 0 and done < len(marked):
+        run.finished(marked[done].name).unlink(missing_ok=True)
+        for stage in stages[done + 1 :]:
+            shutil.rmtree(run.finished(stage.name).parent, ignore_errors=True)
+    return done
+
+
+def _final_weights(
+    model: Trainable, run: RunDirectory, stage: Stage
+) -> tuple[Path, dict[str, Any]]:
+    """Put what a stage ended with into the model; the file, and its content."""
+    path = final(run, stage.name)
+    checkpoint = load_checkpoint(path)
+    load_weights(model, checkpoint, path)
+    return path, checkpoint
 
 
 def final(run: RunDirectory, stage: str) -> Path:

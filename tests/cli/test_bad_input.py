@@ -191,11 +191,12 @@ def test_resuming_with_other_settings(run, capsys):
         "--resume",
         str(run),
     ]
-    line = refused(capsys, *words, "stages.fit.patience=3")
+    line = refused(capsys, *words, "stages.fit.patience=3", "trainer.gradient_clip_val=1")
     assert line.startswith(
         f"genlab: {run} was trained with model.hidden=[8], optimizer._target_ unset, "
-        "stages.fit.patience unset, seed=0 and you gave model.hidden=[8, 4], "
-        "optimizer._target_=torch.optim.SGD, stages.fit.patience=3, seed=5: "
+        "stages.fit.patience unset, seed=0, trainer.gradient_clip_val unset and you gave "
+        "model.hidden=[8, 4], optimizer._target_=torch.optim.SGD, stages.fit.patience=3, seed=5, "
+        "trainer.gradient_clip_val=1: "
         "give the same words as then: genlab train stages.fit.max_epochs=1 'model.hidden=[8]' "
     )
     assert line.endswith(f" --resume {run}")

@@ -10,6 +10,7 @@ import pytest
 
 from genlab.runs import RunDirectory
 from genlab.training.checkpoint_files import SafeCheckpointIO, load_checkpoint, to_go_on_from
+from genlab.training.fit import final
 from tests.training.running import assert_same, only_run, run, train
 
 
@@ -114,4 +115,32 @@ def test_a_run_with_damaged_checkpoints_ends_the_same(tmp_path, names, says):
     lines = [line for line in done.stderr.splitlines() if "damaged" in line]
     assert len(lines) == len(names)
     assert all(line.startswith("genlab: ") and line.endswith(says) for line in lines)
+    assert_same(only_run(tmp_path / "a"), only_run(tmp_path / "b"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stages", [["chain"], ["encode", "chain"]])
+def test_a_finished_stage_whose_weights_were_damaged_begins_anew(tmp_path, stages):
+    train(tmp_path / "a")
+    train(tmp_path / "b", kill="step 120 of decode")
+    found = RunDirectory(only_run(tmp_path / "b"))
+    for stage in stages:
+        alter(final(found, stage))
+    done = run(tmp_path / "b", "--resume=auto")
+    assert done.returncode == 0, done.stderr
+    for stage in stages:
+        assert f"is damaged (its checksum differs): stage {stage!r} begins anew" in done.stderr
+    assert_same(only_run(tmp_path / "a"), only_run(tmp_path / "b"))
+
+
+@pytest.mark.slow
+def test_a_damaged_stage_before_a_whole_one_is_not_needed(tmp_path):
+    train(tmp_path / "a")
+    train(tmp_path / "b", kill="step 120 of decode")
+    found = RunDirectory(only_run(tmp_path / "b"))
+    damaged = final(found, "encode")
+    alter(damaged)
+    done = run(tmp_path / "b", "--resume=auto")
+    assert (done.returncode, "damaged" in done.stderr) == (0, False), done.stderr
+    alter(damaged)  # the same byte again
     assert_same(only_run(tmp_path / "a"), only_run(tmp_path / "b"))
