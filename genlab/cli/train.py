@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume",
         metavar="auto|RUN",
-        help="go on with an unfinished run: the newest one of these settings, or the one named",
+        help="go on with an unfinished run: the only one of these settings, or the one named",
     )
     parser.add_argument("--name", help="part of the run directory's name")
 

@@ -128,8 +128,7 @@ def test_a_finished_stage_whose_weights_were_damaged_begins_anew(tmp_path, stage
         alter(final(found, stage))
     done = run(tmp_path / "b", "--resume=auto")
     assert done.returncode == 0, done.stderr
-    for stage in stages:
-        assert f"is damaged (its checksum differs): stage {stage!r} begins anew" in done.stderr
+    assert f"is damaged (its checksum differs): stage {stages[0]!r} begins anew" in done.stderr
     assert_same(only_run(tmp_path / "a"), only_run(tmp_path / "b"))
 
 
