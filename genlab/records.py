@@ -25,6 +25,7 @@ TYPES: dict[str, type | tuple[type, ...]] = {
     "plugins": dict,
     "sessions": list,
     "heartbeat": str,
+    "doing": str,
     "progress": (dict, NOTHING),
     "training_seconds": NUMBER,
     "selection": (dict, NOTHING),

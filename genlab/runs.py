@@ -78,6 +78,9 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+TRAINING = "training"  # what a run is doing first; then "scoring" and "drawing"
+
+
 @dataclass(frozen=True)
 class RunDirectory:
     """The layout of one run, and the only place that knows its file names."""
@@ -195,6 +198,14 @@ class RunDirectory:
             )
         require_writable(self.path)
         return holding(self._lock, f"{self.path} is being trained by another process")
+
+    def last_sign(self, record: Mapping[str, Any]) -> str:
+        """When it last gave a sign of life: in its record, or by touching its lock, as it always does."""
+        signs = [str(record.get("heartbeat", "an unknown time"))]
+        if self._lock.is_file():
+            touched = datetime.fromtimestamp(self._lock.stat().st_mtime, UTC)
+            signs.append(touched.isoformat(timespec="seconds"))
+        return max(signs)
 
     def condition(self, record: Mapping[str, Any]) -> str:
         """The status in its record; "dead" where that says running and no process works on it."""

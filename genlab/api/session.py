@@ -24,6 +24,7 @@ from genlab.plugins import used_plugins
 from genlab.rank import rank
 from genlab.runs import (
     SCHEMA,
+    TRAINING,
     RunDirectory,
     create,
     environment,
@@ -150,10 +151,12 @@ class Session:
             self.run.update(**state)
 
     def _work(self) -> Run:
+        self._do(TRAINING)
         plan = self._train()
         run = Run(self.run, model=plan.model, data=plan.data)
         settings = self._settings(plan)
         scorer = run.scorer(settings=settings) if plan.generative and plan.splits else None
+        self._do("scoring")
         for split in plan.splits:
             if scorer is not None:
                 scorer.split(split)
@@ -161,10 +164,15 @@ class Session:
             run.measure(plan.answers, split, settings=settings)
         self._compare_samples(plan, run, settings)
         if plan.composed.resolved["gallery"]:
+            self._do("drawing")
             show_run(
                 run, settings, scorer=scorer, split=max(plan.splits or ["test"], key=SHOWN.index)
             )
         return run
+
+    def _do(self, what: str) -> None:
+        if rank() == 0:
+            self.run.update(doing=what)
 
     def _compare_samples(self, plan: Plan, run: Run, settings: TrainerSettings) -> None:
         """Sample quality, last, as rank 0 alone works on it once all have drawn the samples."""

@@ -50,6 +50,8 @@ def run(args: argparse.Namespace) -> int:
     if "parameters" in record:
         print(f"  parameters   {record['parameters']:,}")
     print(f"  stages       {', '.join(record['stages'])}")
+    if record["status"] != "completed" and record.get("doing"):
+        print(f"  doing        {record['doing']}")
     if record["status"] != "completed" and record.get("progress"):
         print(f"  training     {stage(record['progress'])}")
     if "training_seconds" in record:
@@ -69,7 +71,7 @@ def _status(directory: RunDirectory, record: Mapping[str, Any]) -> str:
     if status == "failed":
         return f"failed: {record.get('error')}"
     if directory.condition(record) == "dead":
-        return f"stopped without a word; its last sign of life is of {record.get('heartbeat')}"
+        return f"stopped without a word; its last sign of life is of {directory.last_sign(record)}"
     return status
 
 

@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         for about in found:
             print(
-                f"{about['status']:12}{about['progress'] or '':>5}  {about['run']}  {_said(about)}"
+                f"{about['status']:12}{about['progress'] or '':>7}  {about['run']}  {_said(about)}"
             )
     return 0
 
@@ -70,7 +70,11 @@ def _about(run: RunDirectory) -> dict[str, Any]:
 
 
 def _progress(record: dict[str, Any]) -> str | None:
-    """Of all stages together, as many of them as equally long."""
+    """Of all stages together, as many of them as equally long; after the training, what it does."""
+    from genlab.runs import TRAINING
+
+    if record.get("doing") not in (None, TRAINING):
+        return record["doing"]
     at = record.get("progress")
     if not at:
         return None

@@ -83,7 +83,7 @@ def _status(run: RunDirectory, record: Mapping[str, Any]) -> tuple[str, str]:
     if status == "failed":
         return status, f"The run failed{where}: {record.get('error', 'no reason was recorded')}"
     if status == "running" and not _lives(run, record):
-        seen = record.get("heartbeat", "an unknown time")
+        seen = run.last_sign(record)
         return (
             "stopped",
             f"The run ended without a word{where}; its last sign of life is of {seen}.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,15 @@ def test_a_run_that_was_killed_does_not_go_on(info):
     said = info()
     assert "stopped without a word; its last sign of life is of yesterday" in said
     assert "stage 2/2 rbm2" in said
+
+
+def test_a_run_that_was_killed_after_its_training_lived_until_its_last_touch(info, tmp_path):
+    lock = tmp_path / ".lock"
+    lock.touch()
+    os.utime(lock, (1_700_000_000, 1_700_000_000))
+    said = info(heartbeat="2023-11-14T20:00:00+00:00", doing="scoring")
+    assert "its last sign of life is of 2023-11-14T22:13:20+00:00" in said
+    assert "doing        scoring" in said
 
 
 def test_a_failed_run_says_why(info):

@@ -58,6 +58,12 @@ def test_each_status(tmp_path, said):
     assert len(said("--status", "dead")) == 2, "nobody holds the first one any more"
 
 
+def test_what_it_does_after_its_training(tmp_path, said):
+    make(tmp_path, "1", "running", progress=PROGRESS, doing="training")
+    make(tmp_path, "2", "running", progress=PROGRESS, doing="scoring")
+    assert [line.split()[1] for line in said()] == ["75", "scoring"]
+
+
 def test_the_best_test_score_is_shown(tmp_path, said):
     run = make(tmp_path, "1", "completed")
     for split, mean in (("val", -1.0), ("test", -4.0), ("test", -3.0), ("test", None)):
