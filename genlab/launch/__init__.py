@@ -3,9 +3,11 @@
 from genlab.launch.children import loss, orphaned, start, when_stuck
 from genlab.launch.directory import shared_run
 from genlab.launch.logs import write_into
-from genlab.launch.place import take_place
+from genlab.launch.place import Layout, layout, take_place
 
 __all__ = [
+    "Layout",
+    "layout",
     "loss",
     "orphaned",
     "shared_run",

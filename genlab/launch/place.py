@@ -3,26 +3,106 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from genlab.errors import UsageError
 from genlab.rank import VARIABLE
 
-STARTED = {"torchrun": ("WORLD_SIZE", "RANK"), "slurm": ("SLURM_NTASKS", "SLURM_PROCID")}
+
+class Layout(NamedTuple):
+    """How many processes are on each node, and on how many nodes."""
+
+    per_node: int
+    nodes: int
 
 
-def take_place(launcher: str, processes: int) -> None:
+@dataclass(frozen=True)
+class Launcher:
+    """The variables in which a launcher tells a process its place, and what is typed to start some.
+
+    per_node: a variable that may be missing. listed: one that lists the nodes' processes where they
+    differ, as ``7,1``. option: which says how many there are on each node.
+    """
+
+    processes: str
+    rank: str
+    on_node: tuple[str, ...]
+    nodes: str
+    per_node: str
+    listed: str
+    option: str
+    command: str
+
+    @property
+    def started(self) -> bool:
+        """Whether it started this process."""
+        return all(name in os.environ for name in (self.processes, self.rank, *self.on_node))
+
+
+LAUNCHERS = {
+    "torchrun": Launcher(
+        processes="WORLD_SIZE",
+        rank="RANK",
+        on_node=("LOCAL_RANK",),
+        nodes="GROUP_WORLD_SIZE",
+        per_node="LOCAL_WORLD_SIZE",
+        listed="",
+        option="--nproc-per-node",
+        command="torchrun --nproc-per-node 2 -m genlab train trainer=torchrun …",
+    ),
+    "slurm": Launcher(
+        processes="SLURM_NTASKS",
+        rank="SLURM_PROCID",
+        on_node=("SLURM_LOCALID", "SLURM_NODEID"),
+        nodes="SLURM_NNODES",
+        per_node="SLURM_NTASKS_PER_NODE",
+        listed="SLURM_TASKS_PER_NODE",
+        option="--ntasks-per-node",
+        command="srun --ntasks-per-node 2 genlab train trainer=slurm …",
+    ),
+}
+
+
+def layout(launcher: str) -> Layout:
+    """Where a launcher started processes: one on one node where it is genlab, or did not start this one.
+
+    Raises UsageError where the nodes have different numbers of processes.
+    """
+    by = LAUNCHERS.get(launcher)
+    if by is None or not by.started:
+        return Layout(1, 1)
+    processes, nodes = int(os.environ[by.processes]), int(os.environ.get(by.nodes, 1))
+    found = Layout(int(os.environ.get(by.per_node, processes // nodes)), nodes)
+    if found.per_node * nodes != processes or "," in os.environ.get(by.listed, ""):
+        raise UsageError(
+            f"{launcher} started {processes} processes on {nodes} nodes, which must be as many on each: "
+            f"say how many with {by.option}"
+        )
+    return found
+
+
+def take_place(launcher: str, asked: Layout) -> None:
     """Learn the rank of a process that torchrun or SLURM started; those of genlab are told theirs.
 
-    Raises UsageError where another number of processes was started than the trainer is for.
+    Raises UsageError where the launcher did not start this process, and where processes were started
+    otherwise than the trainer is for.
     """
     if launcher == "genlab":
         if "TORCHELASTIC_RUN_ID" in os.environ:
             raise UsageError("torchrun started this process: type trainer=torchrun")
         return
-    started, own = (os.environ.get(name) for name in STARTED[launcher])
-    if int(started or 1) != processes:
+    by = LAUNCHERS[launcher]
+    if not by.started:
         raise UsageError(
-            f"{launcher} started {started or 1} processes, but trainer.devices × trainer.num_nodes is "
-            f"{processes}: leave both out, as trainer={launcher} finds them"
+            f"trainer={launcher} is for processes that {by.command.split()[0]} starts, and it did not "
+            f"start this one: type {by.command}, or trainer=ddp to have genlab start them"
         )
-    os.environ[VARIABLE] = own or "0"
+    found = layout(launcher)
+    if asked != found:
+        raise UsageError(
+            f"{launcher} started {found.per_node} × {found.nodes} processes, but trainer.devices × "
+            f"trainer.num_nodes is {asked.per_node} × {asked.nodes}: leave both out, as "
+            f"trainer={launcher} finds them"
+        )
+    os.environ[VARIABLE] = os.environ[by.rank]

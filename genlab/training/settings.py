@@ -37,8 +37,9 @@ PATIENCE = timedelta(days=1)
 class TrainerSettings:
     """The options of a Trainer that a run may set. Epochs and steps belong to stages.
 
-    devices: processes on this node; -1 for one per GPU. launcher: who starts them; torchrun and SLURM
-    say how many devices and nodes there are (``trainer=torchrun``, ``trainer=slurm``).
+    devices: processes on this node, at least 1; -1 for one per GPU. num_nodes: at least 1. launcher: who
+    starts them. By default there is one of each, or as many as torchrun or SLURM started
+    (``trainer=torchrun``, ``trainer=slurm``).
     threads: OpenMP threads per process; by default the processors divided by the processes, at most
     eight. precision: as Lightning names it.
     workers: processes, for each of these, that read batches ahead: for data that are decoded or
@@ -49,8 +50,8 @@ class TrainerSettings:
     """
 
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto"
-    devices: int = 1
-    num_nodes: int = 1
+    devices: int | None = None
+    num_nodes: int | None = None
     launcher: Literal["genlab", "torchrun", "slurm"] = "genlab"
     strategy: str = "auto"
     precision: Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true"] = "32-true"
@@ -63,10 +64,12 @@ class TrainerSettings:
     checkpoint_minutes: float = 10.0
 
     def __post_init__(self) -> None:
-        for name in ("accumulate_grad_batches", "check_val_every_n_epoch", "num_nodes"):
+        for name in ("accumulate_grad_batches", "check_val_every_n_epoch"):
             if getattr(self, name) < 1:
                 raise UsageError(f"trainer.{name}={getattr(self, name)} must be at least 1")
-        if self.devices < 1 and self.devices != -1:
+        if self.num_nodes is not None and self.num_nodes < 1:
+            raise UsageError(f"trainer.num_nodes={self.num_nodes} must be at least 1")
+        if self.devices is not None and self.devices < 1 and self.devices != -1:
             raise UsageError(f"trainer.devices={self.devices} must be at least 1, or -1 for all")
         if self.workers < 0:
             raise UsageError(f"trainer.workers={self.workers} must be at least 0")
@@ -77,7 +80,7 @@ class TrainerSettings:
                 "trainer.devices=-1 is one process for each GPU: on the CPU, give their number"
             )
         _require_strategy(self.strategy)
-        if self.launcher == "genlab" and self.num_nodes > 1:
+        if self.launcher == "genlab" and (self.num_nodes or 1) > 1:
             raise UsageError(
                 f"trainer.num_nodes={self.num_nodes}: genlab starts processes on one machine; start them "
                 "on several with torchrun and trainer=torchrun, or with srun and trainer=slurm"
@@ -86,7 +89,14 @@ class TrainerSettings:
     @property
     def processes(self) -> int:
         """How many processes take part."""
-        return (max(1, self._gpus) if self.devices == -1 else self.devices) * self.num_nodes
+        return self._layout.per_node * self._layout.nodes
+
+    @property
+    def _layout(self) -> launch.Layout:
+        """Where they are, as given; what is not given, as their launcher says."""
+        devices = max(1, self._gpus) if self.devices == -1 else self.devices
+        started = launch.layout(self.launcher)
+        return launch.Layout(devices or started.per_node, self.num_nodes or started.nodes)
 
     @property
     def _gpus(self) -> int:
@@ -113,8 +123,8 @@ class TrainerSettings:
             return f"trainer.accelerator={self.accelerator}: torch finds no GPU here: {other}"
         if self.devices == -1 and not self._gpus:
             return f"trainer.devices=-1: torch finds no GPU here: {other}"
-        if 0 < self._gpus < self.devices:
-            return f"trainer.devices={self.devices}: this machine has {self._gpus} GPUs"
+        if 0 < self._gpus < self._layout.per_node:
+            return f"trainer.devices={self._layout.per_node}: this machine has {self._gpus} GPUs"
         if self.precision == "16-mixed" and not self._gpus:
             return "trainer.precision=16-mixed needs a GPU: bf16-mixed works without"
         return ""
@@ -124,7 +134,7 @@ class TrainerSettings:
         if not self.lacking:
             return self
         precision = "32-true" if self.precision == "16-mixed" else self.precision
-        return replace(self, accelerator="auto", strategy="auto", devices=1, precision=precision)
+        return replace(self, accelerator="auto", strategy="auto", devices=None, precision=precision)
 
     @property
     def shards(self) -> bool:
@@ -166,7 +176,8 @@ class TrainerSettings:
         """Let processes that torchrun or SLURM started find each other; genlab starts its own when the
         first trainer is made.
 
-        Raises UsageError where another number of processes was started, or this machine lacks something.
+        Raises UsageError where they were not started, or otherwise than these settings say, or this machine
+        lacks something.
         """
         self._take_place()
         if self.launcher != "genlab":
@@ -180,7 +191,7 @@ class TrainerSettings:
     def _take_place(self) -> None:
         if self.lacking:
             raise UsageError(self.lacking)
-        launch.take_place(self.launcher, self.processes)
+        launch.take_place(self.launcher, self._layout)
 
     def choose_threads(self) -> int:
         """Right on an idle machine and, as its waiting threads soon sleep, on a busy one."""
@@ -188,7 +199,7 @@ class TrainerSettings:
             return self.threads
         if "OMP_NUM_THREADS" in os.environ:
             return int(os.environ["OMP_NUM_THREADS"])
-        return fair_threads(self.devices)
+        return fair_threads(self._layout.per_node)
 
     def trainer(self, callbacks: Sequence[Callback], **options: Any) -> Trainer:
         """A fresh Trainer that says nothing of its own: progress and records are genlab's."""
@@ -203,8 +214,8 @@ class TrainerSettings:
             warnings.filterwarnings("ignore", ".*GPU available but not used.*")  # chosen on purpose
             made = Trainer(
                 accelerator=self.accelerator,
-                devices=self.devices,
-                num_nodes=self.num_nodes,
+                devices=self._layout.per_node,
+                num_nodes=self._layout.nodes,
                 strategy=self._strategy,
                 precision=self.precision,
                 callbacks=[Threads(self.choose_threads()), *callbacks],
