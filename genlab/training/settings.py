@@ -20,6 +20,7 @@ from torch import nn
 from genlab import launch
 from genlab.contracts import UsageError
 from genlab.nn.precision import NeedsFloat32
+from genlab.ranges import at_least
 from genlab.rank import rank
 from genlab.runs import fair_threads
 from genlab.training import sharding
@@ -32,6 +33,9 @@ warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning
 # would give up after half an hour. That a process is lost is found out by other means (genlab.launch).
 PATIENCE = timedelta(days=1)
 
+# ddp_fork is for scripts, notebooks and tests: processes that live as long as one fit, or one evaluation.
+STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true", "ddp_fork", "fsdp")
+
 
 @dataclass(frozen=True)
 class TrainerSettings:
@@ -40,6 +44,7 @@ class TrainerSettings:
     devices: processes on this node, at least 1; -1 for one per GPU. num_nodes: at least 1. launcher: who
     starts them. By default there is one of each, or as many as torchrun or SLURM started
     (``trainer=torchrun``, ``trainer=slurm``).
+    strategy: one of STRATEGIES.
     threads: OpenMP threads per process; by default the processors divided by the processes, at most
     eight. precision: as Lightning names it.
     workers: processes, for each of these, that read batches ahead: for data that are decoded or
@@ -64,20 +69,20 @@ class TrainerSettings:
     checkpoint_minutes: float = 10.0
 
     def __post_init__(self) -> None:
-        for name in ("accumulate_grad_batches", "check_val_every_n_epoch"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"trainer.{name}={getattr(self, name)} must be at least 1")
-        if self.num_nodes is not None and self.num_nodes < 1:
-            raise UsageError(f"trainer.num_nodes={self.num_nodes} must be at least 1")
+        at_least(1, num_nodes=self.num_nodes, threads=self.threads)
+        at_least(1, accumulate_grad_batches=self.accumulate_grad_batches)
+        at_least(1, check_val_every_n_epoch=self.check_val_every_n_epoch)
+        at_least(0, workers=self.workers, checkpoint_minutes=self.checkpoint_minutes)
         if self.devices is not None and self.devices < 1 and self.devices != -1:
             raise UsageError(f"trainer.devices={self.devices} must be at least 1, or -1 for all")
-        if self.workers < 0:
-            raise UsageError(f"trainer.workers={self.workers} must be at least 0")
-        if self.threads is not None and self.threads < 1:
-            raise UsageError(f"trainer.threads={self.threads} must be at least 1")
         if self.devices == -1 and self.accelerator == "cpu":
             raise UsageError(
                 "trainer.devices=-1 is one process for each GPU: on the CPU, give their number"
+            )
+        if self.gradient_clip_val is not None and not self.gradient_clip_val > 0:
+            raise UsageError(
+                f"trainer.gradient_clip_val={self.gradient_clip_val} must be above 0: leave it out to clip "
+                "nothing"
             )
         _require_strategy(self.strategy)
         if self.launcher == "genlab" and (self.num_nodes or 1) > 1:
@@ -194,12 +199,15 @@ class TrainerSettings:
         launch.take_place(self.launcher, self._layout)
 
     def choose_threads(self) -> int:
-        """Right on an idle machine and, as its waiting threads soon sleep, on a busy one."""
+        """Right on an idle machine and, as its waiting threads soon sleep, on a busy one.
+
+        OMP_NUM_THREADS may be a list, the first number being that of the outermost level; OpenMP passes
+        over what is no number, and so does this.
+        """
         if self.threads is not None:
             return self.threads
-        if "OMP_NUM_THREADS" in os.environ:
-            return int(os.environ["OMP_NUM_THREADS"])
-        return fair_threads(self._layout.per_node)
+        chosen = re.match(r"\s*([1-9]\d*)\s*(,|$)", os.environ.get("OMP_NUM_THREADS", ""))
+        return int(chosen[1]) if chosen else fair_threads(self._layout.per_node)
 
     def trainer(self, callbacks: Sequence[Callback], **options: Any) -> Trainer:
         """A fresh Trainer that says nothing of its own: progress and records are genlab's."""
@@ -230,7 +238,7 @@ class TrainerSettings:
                 **options,
             )
         leave_signals_alone(made)
-        if self.launcher == "genlab" and not re.search("fork|spawn|notebook", self.strategy):
+        if self.launcher == "genlab" and self.strategy != "ddp_fork":
             launch.start(self.processes)
         return made
 
@@ -243,8 +251,8 @@ def _require_strategy(name: str) -> None:
             "files without checksums, which genlab neither reads nor goes on from; trainer=fsdp shares "
             "out the same weights, gradients and averages"
         )
-    if name not in ("auto", "fsdp", *(n for n in StrategyRegistry if n.startswith("ddp"))):
-        raise UsageError(f"trainer.strategy={name}: expected auto, ddp or fsdp")
+    if name not in STRATEGIES:
+        raise UsageError(f"trainer.strategy={name}: expected one of {', '.join(STRATEGIES)}")
 
 
 def _is_apple(settings: TrainerSettings) -> bool:

@@ -19,6 +19,7 @@ from genlab.interrupts import Interrupted, handled
 from genlab.runs import RunDirectory
 from genlab.training import TrainerSettings, fit
 from genlab.training.checkpoint_files import load_checkpoint
+from genlab.training.settings import STRATEGIES
 from tests.training.small import Bits
 
 ALONE = ("trainer=cpu", "trainer.threads=1", "gallery=false", "evaluate=[test]")
@@ -135,13 +136,54 @@ def test_more_gpus_than_there_are(gpus):
     ("options", "says"),
     [
         ({"strategy": "deepspeed"}, "not supported: .* trainer=fsdp shares out"),
-        ({"strategy": "dpd"}, "strategy=dpd: expected auto, ddp or fsdp"),
+        ({"strategy": "dpd"}, "strategy=dpd: expected one of auto, ddp, .*, fsdp$"),
+        ({"strategy": "ddp_spawn"}, "strategy=ddp_spawn: expected one of auto"),
+        ({"strategy": "ddp_notebook"}, "strategy=ddp_notebook: expected one of auto"),
         ({"accelerator": "cpu", "devices": -1}, "on the CPU, give their number"),
     ],
 )
 def test_what_is_nowhere_possible_is_refused_at_once(options, says):
     with pytest.raises(UsageError, match=says):
         TrainerSettings(**options)
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("gradient_clip_val=nan", "must be above 0: leave it out to clip nothing"),
+        ("gradient_clip_val=-1.0", "must be above 0"),
+        ("gradient_clip_val=0.0", "must be above 0"),
+        ("checkpoint_minutes=nan", "must be at least 0"),
+        ("checkpoint_minutes=-5.0", "must be at least 0"),
+        ("num_nodes=0", "must be at least 1"),
+        ("devices=-2", "must be at least 1, or -1 for all"),
+        ("threads=0", "must be at least 1"),
+        ("workers=-1", "must be at least 0"),
+        ("accumulate_grad_batches=0", "must be at least 1"),
+        ("check_val_every_n_epoch=0", "must be at least 1"),
+    ],
+)
+def test_numbers_out_of_range(word, says):
+    with pytest.raises(UsageError) as caught:
+        Plan([*MADE, f"trainer.{word}"])
+    assert str(caught.value).startswith(f"trainer.{word} {says}")
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_every_strategy_can_be_made(strategy):
+    settings = TrainerSettings(accelerator="cpu", strategy=strategy)
+    assert settings.trainer([]).world_size == 1
+
+
+@pytest.mark.parametrize(
+    ("chosen", "threads"), [("4,2", 4), (" 3 , 2", 3), ("2", 2), ("", 5), ("0", 5), ("many", 5)]
+)
+def test_threads_that_openmp_was_told(monkeypatch, chosen, threads):
+    """A list is for nested levels; what OpenMP cannot read it passes over."""
+    monkeypatch.setattr("genlab.training.settings.fair_threads", lambda processes: 5)
+    monkeypatch.setenv("OMP_NUM_THREADS", chosen)
+    assert TrainerSettings().choose_threads() == threads
+    assert TrainerSettings(threads=7).choose_threads() == 7
 
 
 @pytest.mark.parametrize("trainer", ["torchrun", "slurm", "ddp", "gpu"])
