@@ -137,11 +137,14 @@ def _fit_stage(
             *_averaging(stage),
             *callbacks,
             curves := Curves(run, stage, title),
-            Throughput(curves, stage.name, not (settings.compile or settings.shards), _say),
+            speed := Throughput(
+                curves, stage.name, not (settings.compile or settings.shards), _say
+            ),
             EndOfStage(stage),
             checkpoints,
             StopsWhenAsked(checkpoints),
             *([GathersForValidation()] if settings.shards else []),
+            speed.end_of_step,
         ],
         max_epochs=_epochs(stage),
         logger=logger,

@@ -6,6 +6,7 @@ import csv
 import re
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from torch import nn
 from genlab.contracts import Batch, GenerativeModel
 from genlab.runs import RunDirectory
 from genlab.training import TrainerSettings, fit, throughput
+from genlab.training.checkpoints import Checkpoints
 from tests.training.small import Bits
 
 CPU = TrainerSettings(accelerator="cpu")
@@ -88,4 +90,30 @@ def test_a_stage_that_waits_for_data_says_so_once(tmp_path, capsys, monkeypatch)
         line,
     )
     trained(tmp_path / "busy", Bits(), Layers(data.spec, pause=0.02))
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("busy", [True, False])
+def test_what_a_gpu_does_meanwhile_is_no_waiting_for_data(monkeypatch, busy):
+    said: list[str] = []
+    monkeypatch.setattr(throughput, "ENOUGH", 0.05)
+    found = throughput.Throughput(SimpleNamespace(), "fit", False, said.append)
+    gpu = SimpleNamespace(type="cuda")
+    loader = SimpleNamespace(num_workers=0)
+    trainer = SimpleNamespace(strategy=SimpleNamespace(root_device=gpu), train_dataloader=loader)
+    queue = SimpleNamespace(record=lambda: None, query=lambda: not busy)
+    monkeypatch.setattr(torch.cuda, "Event", lambda: queue)
+    found.on_train_start(trainer, None)
+    for step in range(3):
+        found.on_train_batch_start(trainer, None, None, step)
+        found.end_of_step.on_train_batch_end(trainer, None, None, SimpleNamespace(x=[1]), step)
+        time.sleep(0.05)
+    assert bool(said) == (not busy)
+
+
+def test_saving_a_checkpoint_is_no_waiting_for_data(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(throughput, "ENOUGH", 0.1)
+    monkeypatch.setattr(Checkpoints, "on_train_batch_end", lambda *given: time.sleep(0.02))
+    data = Bits()
+    trained(tmp_path, data, Layers(data.spec))
     assert capsys.readouterr().err == ""
