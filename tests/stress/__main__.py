@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.stress.scenarios import FAMILIES, Scenario
+from tests.stress.scenarios import FAMILIES, Scenario, installed
 from tests.stress.stress import Report, stress
 
 
@@ -21,12 +21,15 @@ def main() -> int:
     parser.add_argument(
         "-o", "--output", type=Path, required=True, help="a new folder for the runs"
     )
-    parser.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES))
+    parser.add_argument("--families", nargs="+", choices=FAMILIES, default=installed())
     parser.add_argument("--processes", nargs="+", type=int, choices=(1, 2), default=[1, 2])
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     if args.output.exists():
         parser.error(f"{args.output} is there already: name a new folder")
+    left_out = ", ".join(sorted(FAMILIES.keys() - set(args.families)))
+    if left_out:
+        print(f"left out, as not asked for or not installed: {left_out}")
     reports = []
     for scenario in (Scenario(f, p) for p in args.processes for f in args.families):
         folder = args.output / scenario.name

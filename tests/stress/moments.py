@@ -41,7 +41,8 @@ def moments(chance: random.Random, seconds: float, whole: Path) -> list[Moment]:
         (mark.stat().st_mtime, mark.parent.name)
         for mark in whole.glob("checkpoints/*/finished.json")
     )
-    pictured = min(path.stat().st_mtime for path in (whole / "samples").iterdir())
+    pictures = "samples" if (whole / "samples").is_dir() else "gallery"  # of a model without samples
+    pictured = min(path.stat().st_mtime for path in (whole / pictures).iterdir())
     ended = (whole / "run.json").stat().st_mtime
     evaluation = chance.uniform(0, pictured - trained)
     return [
@@ -50,7 +51,7 @@ def moments(chance: random.Random, seconds: float, whole: Path) -> list[Moment]:
         Moment("writing a checkpoint", chance.uniform(0, 0.002), "*/checkpoints/*/.*.tmp"),
         Moment("between stages", chance.uniform(0, 0.05), "*/checkpoints/*/finished.json"),
         Moment("evaluation", evaluation, f"*/checkpoints/{stage}/finished.json"),
-        Moment("gallery", chance.uniform(0, ended - pictured), "*/samples/*"),
+        Moment("gallery", chance.uniform(0, ended - pictured), f"*/{pictures}/*"),
     ]
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from genlab.options import options
+
 COMMON = (
     "trainer.checkpoint_minutes=0",  # a checkpoint every 50 steps
     "trainer.threads=1",
     "data.batch_size=10",
 )
+SHORT = ("model.sweeps=2", "stages.finetune.max_epochs=2")
 FAMILIES: dict[str, tuple[str, ...]] = {
     "made": ("model=made", "data=digits_binary", "stages.fit.max_epochs=5", "stages.fit.ema=0.9"),
     "diffusion": ("model=diffusion", "data=digits", "model.steps=20", "stages.fit.max_epochs=4"),
@@ -32,9 +35,24 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         *("likelihood=ais", "likelihood.temperatures=100"),
         *(f"stages.{name}.max_epochs=2" for name in ("rbm1", "rbm2", "up_down")),
     ),
+    "binomial": ("model=diffusion_binomial", "data=digits_binary", "stages.fit.max_epochs=3"),
+    "deep_autoencoder": ("model=deep_autoencoder", "data=digits", "model.hidden=[20,8]", *SHORT),
+    "stack_classifier": ("model=stack_classifier", "data=digits", "model.hidden=[20,15]", *SHORT),
+    "pca": ("model=pca", "data=digits", "model.components=8"),
+    "independent": ("model=independent", "data=digits"),
     "chow_liu": ("model=chow_liu", "data=digits_binary"),
+    # of the packages under plugins/
+    "spn": ("model=spn", "data=digits_binary", "stages.fit.max_epochs=2"),
+    "learnspn": ("model=learnspn", "data=heartbeat", "data.n=1000"),
+    "nsf": ("model=nsf", "data=toy2d", "data.name=moons", "data.n=1000", "stages.fit.max_epochs=2"),
 }
 TRAINERS = {1: "trainer=cpu", 2: "trainer=ddp_cpu"}
+
+
+def installed() -> list[str]:
+    """The families whose model is there."""
+    models = {f"model={option.name}" for option in options("model")}
+    return [family for family, words in FAMILIES.items() if words[0] in models]
 
 
 @dataclass(frozen=True)
