@@ -137,16 +137,3 @@ def in_order(parts: Sequence[Part], n: int) -> dict[str, np.ndarray]:
         )
     order = index.argsort()
     return {key: np.concatenate([part[1][key] for part in parts])[order] for key in parts[0][1]}
-
-
-def standard_error(values: np.ndarray) -> float | None:
-    """sd / √n; None for a single value."""
-    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
-
-
-def not_finite(values: np.ndarray) -> str | None:
-    """Why a mean of these values cannot be given; None where it can."""
-    bad = np.flatnonzero(~np.isfinite(values))
-    if not len(bad):
-        return None
-    return f"{len(bad)} of {len(values)} values are not finite, the first is row {bad[0]}"

@@ -130,13 +130,17 @@ class RunDirectory:
     def figures(self) -> Path:
         return self.path / "gallery"
 
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
     def checkpoint(self, stage: str, which: str) -> Path:
         """which: "last", "previous" or "best"."""
-        return self.path / "checkpoints" / stage / f"{which}.ckpt"
+        return self.checkpoints / stage / f"{which}.ckpt"
 
     def finished(self, stage: str) -> Path:
         """The mark of a stage that has ended, with its world size and its final weights."""
-        return self.path / "checkpoints" / stage / "finished.json"
+        return self.checkpoints / stage / "finished.json"
 
     def read(self) -> dict[str, Any]:
         """The run record.

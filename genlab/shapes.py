@@ -24,7 +24,7 @@ Shape = Any
 
 DATA = {"name": str, "variant": str, "split": str, "n": int, "spec?": object, "sha256?": TEXT}
 CHECKPOINT = {"path?": str, "sha256?": str, "stage?": str, "weights?": str}
-SIGNED = {"data": DATA, "checkpoint?": CHECKPOINT, "created?": str}
+SIGNED = {"data": DATA, "checkpoint?": CHECKPOINT, "created?": str, "npz_sha256?": str}
 SCORE = SIGNED | {
     "nats": {
         "mean": MAYBE,

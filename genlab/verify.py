@@ -9,12 +9,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from genlab.agreement import disagreement
 from genlab.errors import UsageError
 from genlab.runs import RunDirectory, digest
 from genlab.sums import LIST, file_digest, files_of, is_intact, read_list, recorded, side
-from genlab.trust import Refused, read_json
+from genlab.trust import Refused, read_json, require_within
+from genlab.trust.arrays import read_npz
 
 UNRECORDED = re.compile(r"\.lock|.*\.sha256|\..*\.tmp")  # what has no content to be checked
+WRONG_SHAPE = (KeyError, TypeError, AttributeError, ValueError, OverflowError)  # of somebody's JSON
 
 
 class State(StrEnum):
@@ -98,7 +101,8 @@ def _compared(folder: Path, name: str, sums: list[str]) -> Finding:
 
 def _run(run: RunDirectory) -> Iterator[Finding]:
     """Checkpoints by the checksums beside them, settings by their hash in the record, numbers by the
-    hashes of their settings in their names and of the weights that they are of.
+    hashes of their settings in their names and of the weights that they are of, and by the values beside
+    them, which have a checksum in them.
     """
     record, checked = run.read(), {"config.yaml"}
     yield _settings(run, record)
@@ -110,9 +114,9 @@ def _run(run: RunDirectory) -> Iterator[Finding]:
         yield _compared(run.path, name, recorded(run.path / name))
     for folder in (run.scores, run.metrics):
         for path in sorted(folder.glob("*.json")):
-            name = path.relative_to(run.path).as_posix()
-            checked.add(name)
-            yield _number(run, path, name)
+            found = list(_numbers(run, path))
+            checked.update(each.name for each in found)
+            yield from found
     for name in files_of(run.path):
         if name not in checked and not UNRECORDED.fullmatch(name.rpartition("/")[2]):
             yield Finding(name, State.UNCHECKED)
@@ -130,23 +134,49 @@ def _settings(run: RunDirectory, record: dict[str, Any]) -> Finding:
     return Finding("config.yaml", State.ALTERED, "its settings do not have the hash in run.json")
 
 
-def _number(run: RunDirectory, path: Path, name: str) -> Finding:
-    """A score, or what a metric says."""
+def _numbers(run: RunDirectory, path: Path) -> Iterator[Finding]:
+    """A score, or what a metric says; and the values that its means are of.
+
+    Without these, as in the folder of a page, or without their sum, nothing shows that it says what it
+    said when it was written.
+    """
+    name, beside = path.relative_to(run.path).as_posix(), None
     try:
         content = read_json(path, run.path)
-        asked = content.get("likelihood") or content["metric"]
-        if "samples" in content:
-            asked = {key: content[key] for key in ("metric", "samples", "features")}
-        if path.stem.rpartition("-")[2] != digest(asked)[:8]:
-            return Finding(name, State.ALTERED, "its settings do not have the hash in its name")
-        weights = content["checkpoint"]
-        if _sum_of(run, weights["path"]) not in (None, weights["sha256"]):
-            return Finding(name, State.ALTERED, f"it is of other weights than {weights['path']}")
+        why = _of_another(run, path, content)
+        beside = _values(run, path.with_suffix(".npz"), content)
+        sure = beside is not None and beside.state is State.VERIFIED
+        if sure and not why:
+            why = disagreement(content, read_npz(path.with_suffix(".npz")))
     except Refused as error:
-        return Finding(name, State.ALTERED, str(error))
-    except (KeyError, TypeError, AttributeError):
-        return Finding(name, State.ALTERED, "it is not what genlab writes")
-    return Finding(name, State.VERIFIED)
+        sure, why = False, str(error)
+    except WRONG_SHAPE:
+        sure, why = False, "it is not what genlab writes"
+    good = State.VERIFIED if sure else State.UNCHECKED
+    yield Finding(name, State.ALTERED if why else good, why)
+    if beside is not None:
+        yield beside
+
+
+def _of_another(run: RunDirectory, path: Path, content: Any) -> str:
+    """Whether numbers are of other settings or weights than they say, in words; "" where not."""
+    asked = content.get("likelihood") or content["metric"]
+    if "samples" in content:
+        asked = {key: content[key] for key in ("metric", "samples", "features")}
+    if path.stem.rpartition("-")[2] != digest(asked)[:8]:
+        return "its settings do not have the hash in its name"
+    weights = content["checkpoint"]
+    if _sum_of(run, weights["path"]) not in (None, weights["sha256"]):
+        return f"it is of other weights than {weights['path']}"
+    return ""
+
+
+def _values(run: RunDirectory, beside: Path, content: Any) -> Finding | None:
+    """None without a sum (sample quality, and what older genlab wrote), or where a page left them out."""
+    if "npz_sha256" not in content or not (beside.exists() or run.checkpoints.is_dir()):
+        return None
+    require_within(beside, run.path)
+    return _compared(run.path, beside.relative_to(run.path).as_posix(), [content["npz_sha256"]])
 
 
 def _sum_of(run: RunDirectory, checkpoint: str) -> str | None:

@@ -54,13 +54,11 @@ def alter(path: Path) -> None:
 def test_a_run(run):
     found = verify(run)
     assert (found.kind, found.whole) == ("run", True)
-    states = {f.name: f.state for f in found.findings}
-    assert states["checkpoints/fit/best.ckpt"] is State.VERIFIED
-    assert states["config.yaml"] is State.VERIFIED
-    assert states["metrics.csv"] is State.UNCHECKED
-    assert [s for n, s in states.items() if n.endswith("json") and "scores" in n] == [
-        State.VERIFIED
-    ]
+    found = states(run)
+    assert found["checkpoints/fit/best.ckpt"] is State.VERIFIED
+    assert found["config.yaml"] is State.VERIFIED
+    assert found["metrics.csv"] is State.UNCHECKED
+    assert [s for n, s in found.items() if n.startswith("scores/")] == [State.VERIFIED] * 2
 
 
 def test_a_checkpoint_of_a_run(run):
@@ -79,21 +77,116 @@ def test_settings_of_a_run(run):
     assert wrong(run) == {"config.yaml": State.ALTERED}
 
 
+def score_of(run: Path) -> Path:
+    (path,) = (run / "scores").glob("*.json")
+    return path
+
+
+def edit(path: Path, change) -> None:
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def states(path: Path) -> dict[str, State]:
+    return {f.name: f.state for f in verify(path).findings}
+
+
 @pytest.mark.parametrize(
     "change",
     [
         lambda score: score["likelihood"].update(seed=9),
         lambda score: score["checkpoint"].update(sha256="0" * 64),
         lambda score: score.pop("checkpoint"),
+        lambda score: score["nats"].update(mean=score["nats"]["mean"] + 1e-3),
+        lambda score: score["nats"].update(mean="1"),
+        lambda score: score["nats"].update(mean=10**400),
+        lambda score: score["nats"].update(mean=None),
+        lambda score: score["nats"].update(stderr=score["nats"]["stderr"] / 2),
+        lambda score: score["nats"].update(stderr=None),
+        lambda score: score.update(bits_per_dim=0.1),
+        lambda score: score["data"].update(n=10),
+        lambda score: score.update(nats=[]),
     ],
-    ids=["other settings", "other weights", "no weights"],
+    ids=[
+        *("other settings", "other weights", "no weights"),
+        *("another mean", "a mean in words", "a mean beyond floats", "no mean"),
+        *("another error", "no error", "other bits", "other data", "no numbers"),
+    ],
 )
 def test_a_score_of_a_run(run, change):
-    (path,) = (run / "scores").glob("*.json")
-    score = json.loads(path.read_text())
-    change(score)
-    path.write_text(json.dumps(score))
-    assert wrong(run) == {f"scores/{path.name}": State.ALTERED}
+    edit(score_of(run), change)
+    assert wrong(run) == {f"scores/{score_of(run).name}": State.ALTERED}
+
+
+def test_a_score_that_another_machine_adds_up_otherwise(run):
+    edit(
+        score_of(run), lambda score: score["nats"].update(mean=score["nats"]["mean"] * (1 + 1e-13))
+    )
+    assert verify(run).whole
+
+
+def test_values_of_a_score(run):
+    values = score_of(run).with_suffix(".npz")
+    name = f"scores/{values.name}"
+    assert states(run)[name] is State.VERIFIED
+    alter(values)
+    assert wrong(run) == {name: State.ALTERED}
+    assert states(run)[f"scores/{score_of(run).name}"] is State.UNCHECKED
+    values.unlink()
+    assert wrong(run) == {name: State.MISSING}
+    values.symlink_to("/dev/zero")
+    assert list(wrong(run).values()) == [State.ALTERED]
+
+
+def test_a_score_that_was_written_before_sums_were(run):
+    edit(score_of(run), lambda score: score.pop("npz_sha256"))
+    assert verify(run).whole
+    for suffix in (".json", ".npz"):
+        assert states(run)[f"scores/{score_of(run).with_suffix(suffix).name}"] is State.UNCHECKED
+
+
+def test_a_page_has_no_values_to_compare(run, tmp_path):
+    assert main(["gallery", str(run), "-o", str(tmp_path / "site")]) == 0
+    page = tmp_path / "site" / run.name
+    assert not list(page.rglob("scores/*.npz"))
+    assert verify(page).whole
+    assert states(page)[f"scores/{score_of(run).name}"] is State.UNCHECKED
+
+
+@pytest.fixture(scope="module")
+def answering(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("answering")
+    words = ["model._target_=tests.testing.honest.NoisyPosterior", "--allow-target=tests."]
+    words += ["model=independent", "data=digits", "optimizer=adam", "stages.fit.max_epochs=1"]
+    assert main(["train", *words, "evaluate=[test]", "gallery=false", f"folder={folder}"]) == 0
+    return next(folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda values: values["nll"].update(mean=values["nll"]["mean"] + 1e-3),
+        lambda values: values["nll"].update(stderr=0.0),
+        lambda values: values.pop("nll"),
+    ],
+    ids=["another mean", "another error", "a value that is gone"],
+)
+def test_answers_of_a_run(answering, tmp_path, change):
+    run = Path(shutil.copytree(answering, tmp_path / "run"))
+    (path,) = (p for p in (run / "metrics").glob("*.json") if p.with_suffix(".npz").is_file())
+    assert states(run)[f"metrics/{path.name}"] is State.VERIFIED
+    edit(path, lambda answers: change(answers["values"]))
+    assert wrong(run) == {f"metrics/{path.name}": State.ALTERED}
+
+
+def test_sample_quality_has_no_values_that_show_it(trained, tmp_path):
+    run = Path(shutil.copytree(trained, tmp_path / "run"))
+    assert main(["evaluate", str(run), "metric=mmd", "samples=100"]) == 0
+    (path,) = (run / "metrics").glob("*.json")
+    assert states(run)[f"metrics/{path.name}"] is State.UNCHECKED
+    edit(path, lambda quality: quality["samples"].update(n=1))
+    assert wrong(run) == {f"metrics/{path.name}": State.ALTERED}
 
 
 def test_shards(shards):

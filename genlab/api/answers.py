@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from genlab.api.signature import signed
+from genlab.api.values import write_values
 from genlab.blocks import BLOCK
 from genlab.contracts import DataModule
 from genlab.metrics import Answers, DatumMetric
-from genlab.runs import RunDirectory, atomic, digest, write_json
+from genlab.runs import RunDirectory, digest, write_json
 
 
 @dataclass(frozen=True)
@@ -48,14 +47,13 @@ def write_answers(
     """
     floor = question.metric.floor(data, question.split)
     path = question.file(run)
-    with atomic(path.with_suffix(".npz")) as file:
-        np.savez_compressed(file, **answers.values)  # type: ignore[arg-type]
     content = {
         "kind": "answers",
         "metric": question.settings,
         "values": answers.summary(),
         "floor": {"of": floor.of, "values": floor.values},
         "facts": answers.facts,
+        **write_values(path, answers.values),
         **about,
     }
     n = len(data.dataset(question.split))

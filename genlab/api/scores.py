@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from genlab.api.signature import signed
+from genlab.api.values import write_values
 from genlab.blocks import BLOCK
 from genlab.contracts import DataModule, Likelihood, Measure
 from genlab.likelihood.floor import independent_floor
 from genlab.likelihood.scoring import Scored
-from genlab.runs import RunDirectory, atomic, digest, write_json
+from genlab.runs import RunDirectory, digest, write_json
 
 
 @dataclass(frozen=True)
@@ -49,18 +50,17 @@ def write_score(
     about: checkpoint, world_size, device, seconds.
     """
     spec = data.spec
+    path = question.file(run)
+    each = {k: v for k, v in scored.diagnostics.items() if isinstance(v, np.ndarray)}
+    values = {"nats": scored.nats} | {f"diagnostic {k}": v for k, v in each.items()}
     score = {
         "likelihood": question.settings,
         "nats": scored.summary(spec.log_scale),
         "bits_per_dim": scored.bits_per_dim(spec.size),
         "floor": _floor(data, question.split, scored),
+        **write_values(path, values),
         **about,
     }
-    path = question.file(run)
-    arrays = {k: v for k, v in scored.diagnostics.items() if isinstance(v, np.ndarray)}
-    with atomic(path.with_suffix(".npz")) as file:
-        named = {f"diagnostic {k}": v for k, v in arrays.items()}
-        np.savez_compressed(file, nats=scored.nats, **named)  # type: ignore[arg-type]
     write_json(path, signed(data, question.split, len(scored.nats), score))
 
 

@@ -138,7 +138,7 @@ def _word(key: str, value: Any) -> str:
 
 def _adopt(run: RunDirectory, winner: RunDirectory, plan: Plan) -> None:
     """Give the run the winner's weights, curves and settings."""
-    shutil.copytree(winner.path / "checkpoints", run.path / "checkpoints", dirs_exist_ok=True)
+    shutil.copytree(winner.checkpoints, run.checkpoints, dirs_exist_ok=True)
     write_text(run.curves, read_text(winner.curves))
     write_text(run.config, yaml.safe_dump(plan.composed.record, sort_keys=False))
     run.update(**plan.about_model)

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from genlab.blocks import Answer, BlockPass, not_finite, standard_error
+from genlab.blocks import Answer, BlockPass
 from genlab.contracts import Batch, DataModule, GenerativeModel, Likelihood, LogLikelihood, Measure
+from genlab.means import not_finite, standard_error
 from genlab.randomness import generator
 
 

@@ -11,8 +11,9 @@ import torch
 from torch import Generator
 
 from genlab.blocks import Answer as Block
-from genlab.blocks import BlockPass, not_finite, standard_error
+from genlab.blocks import BlockPass
 from genlab.contracts import Batch, DataModule
+from genlab.means import not_finite, standard_error
 from genlab.metrics.datum import DatumMetric
 
 
