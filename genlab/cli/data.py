@@ -3,6 +3,7 @@
 genlab data list
 genlab data check mnist
 genlab data fetch mnist_binary --to data
+genlab data shard mnist -o shards
 genlab data shard data=npz data.path=big.npz -o big
 genlab data check big
 
@@ -25,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "names",
         nargs="*",
         metavar="NAME",
-        help="data sets, by default all; a folder of shards to check; of what to make shards: data=…",
+        help="data sets, by default all; a folder of shards to check; the one to make shards of, or data=…",
     )
     parser.add_argument("-o", "--output", metavar="DIR", type=Path, help="where to write shards")
     parser.add_argument("--rows", type=int, help="data in each file; by default 512 MB of them")
@@ -89,19 +90,21 @@ def _shard(args: argparse.Namespace) -> int:
     from genlab.data import write_shards
     from genlab.errors import UsageError
 
-    others = [w for w in args.names if not w.startswith(("data=", "data."))]
-    if others or not any(w.startswith("data=") for w in args.names) or args.output is None:
-        given = f"{others[0]}: " if others else ""
+    words = _words(args.names)
+    sets = [w for w in words if w.startswith("data=")]
+    surplus = [w for w in words if not w.startswith(("data=", "data."))] or sets[1:]
+    if surplus or not sets or args.output is None:
+        given = f"{surplus[0]}: " if surplus else ""
         raise UsageError(
-            f"{given}genlab data shard takes data=NAME, what that needs, and -o DIR: "
+            f"{given}genlab data shard takes one NAME or data=NAME, what that needs, and -o DIR: "
             "genlab data shard data=npz data.path=big.npz -o big"
         )
-    node = compose(args.names).resolved["data"]
+    node = compose(words).resolved["data"]
     check(node, "data")
     data = build(node, where="data")
     data.prepare_data()
     data.setup("fit")
-    made = {"genlab": __version__, "words": args.names}
+    made = {"genlab": __version__, "words": words}
     index = write_shards(data, args.output, args.rows, made)
     rows = {split: columns.x.rows for split, columns in index.splits.items()}
     if args.json:
@@ -110,6 +113,19 @@ def _shard(args: argparse.Namespace) -> int:
         sizes = ", ".join(f"{split} {n:,}" for split, n in rows.items())
         print(f"{args.output}: {index.spec.name} ({index.spec.variant}), {sizes}")
     return 0
+
+
+def _words(names: Sequence[str]) -> list[str]:
+    """Of a configuration: a bare name that comes first, mnist or debd/plants, is that of a set."""
+    from genlab.data import built_in_sets
+
+    if not names or "=" in names[0]:
+        return list(names)
+    name, *rest = names
+    if name not in built_in_sets():
+        return [f"data={name}", *rest]
+    group, *members = name.split("/")
+    return [f"data={group}", *(f"data.name={member}" for member in members), *rest]
 
 
 def _unknown(name: str, known: Sequence[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -35,6 +36,12 @@ def test_written_and_checked(here, capsys):
     assert len(status["files"]) == 13
 
 
+def test_a_bare_name_is_that_of_a_set(here):
+    assert main(["data", "shard", "digits_binary", "-o", "bare"]) == 0
+    assert main(["data", "shard", "data=digits_binary", "-o", "spelled"]) == 0
+    assert Path("bare/index.json").read_bytes() == Path("spelled/index.json").read_bytes()
+
+
 def test_shards_are_data_of_a_run(here, capsys):
     assert main(["data", "shard", "data=npz", "data.path=big.npz", "-o", "big"]) == 0
     words = ["model=independent", "gallery=false", "evaluate=[test]"]
@@ -52,12 +59,18 @@ def test_shards_are_data_of_a_run(here, capsys):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ("shard", "genlab data shard takes data=NAME, what that needs, and -o DIR"),
-        ("shard digits -o d", "digits: genlab data shard takes data=NAME"),
+        ("shard", "genlab data shard takes one NAME or data=NAME, what that needs, and -o DIR"),
+        ("shard digits", "and -o DIR: genlab data shard data=npz data.path=big.npz -o big"),
         ("shard data=digits", "and -o DIR: genlab data shard data=npz data.path=big.npz -o big"),
-        ("shard data.path=big.npz -o d", "genlab data shard takes data=NAME"),
+        ("shard data.path=big.npz -o d", "genlab data shard takes one NAME or data=NAME"),
+        ("shard digits mnist -o d", "mnist: genlab data shard takes one NAME"),
+        ("shard digits data=mnist -o d", "data=mnist: genlab data shard takes one NAME"),
+        ("shard data=digits mnist -o d", "mnist: genlab data shard takes one NAME"),
+        ("shard digist -o d", "did you mean 'digits'?"),
         ("shard data=digits model=made -o d", "model=made: genlab data shard takes"),
         ("shard data=digist -o d", "did you mean 'digits'?"),
+        ("shard debd/plants -o d", "debd/plants.npz is missing"),
+        ("shard debd data.name=plants -o d", "debd/plants.npz is missing"),
         ("shard data=npz -o d", "data.path"),
         ("shard data=npz data.path=no.npz -o d", "data.path=no.npz does not exist"),
         ("shard data=npz data.pth=big.npz -o d", "did you mean 'path'?"),
