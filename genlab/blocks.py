@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,7 +61,8 @@ class BlockPass(LightningModule, ABC):
         """Make the pass, on all processes of this trainer."""
         self.data.prepare_data()
         self.data.setup("test")
-        trainer.predict(self, return_predictions=False)
+        with ExitStack() as self._meanwhile:
+            trainer.predict(self, return_predictions=False)
 
     def predict_dataloader(self) -> DataLoader:
         dataset = self.data.dataset(self.split)
@@ -71,8 +73,7 @@ class BlockPass(LightningModule, ABC):
         self.eval()
         self.prepare()
         total = -(-len(self.data.dataset(self.split)) // (BLOCK * self.trainer.world_size))
-        self._bar = progress(f"evaluate {self.split}", total)
-        self._advance = self._bar.__enter__()
+        self._advance = self._meanwhile.enter_context(progress(f"evaluate {self.split}", total))
 
     def predict_step(self, block: tuple[int, Batch], _index: int) -> Tensor:
         number, batch = block
@@ -83,7 +84,7 @@ class BlockPass(LightningModule, ABC):
         return batch.index  # Lightning warns of a step that returns nothing
 
     def on_predict_epoch_end(self) -> None:
-        self._bar.__exit__(None, None, None)
+        self._meanwhile.close()
         parts = [_on_cpu(index, answer) for index, answer in self._parts]
         self._parts.clear()
         if self.trainer.world_size > 1:

@@ -1,6 +1,6 @@
 """Progress on everything that takes more than two seconds: a bar in a terminal, plain lines elsewhere.
 
-Of several processes, rank 0 says it.
+Of several processes, rank 0 says it. No log has it.
 """
 
 from __future__ import annotations
@@ -8,12 +8,15 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TextIO, cast
 
 from rich.console import Console
+from rich.file_proxy import FileProxy
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from genlab.rank import rank
+from genlab.tee import Tee
 
 PATIENCE = 2.0  # seconds without a word
 INTERVAL = 10.0  # seconds between plain lines
@@ -27,11 +30,23 @@ def progress(what: str, total: int, done: int = 0) -> Iterator[Advance]:
     if rank() > 0:
         yield lambda done, note="": None
     elif sys.stderr.isatty():
-        with _bar() as bar:
+        with _bar() as bar, _above(bar):
             task = bar.add_task(what, total=total, completed=done, note="")
             yield lambda done, note="": bar.update(task, completed=done, note=note)
     else:
         yield _Lines(what, total).advance
+
+
+def _terminal() -> TextIO:
+    """stderr without its log."""
+    return sys.stderr.terminal if isinstance(sys.stderr, Tee) else sys.stderr
+
+
+def _above(bar: Progress) -> AbstractContextManager[None]:
+    """What is printed meanwhile is shown above the bar; Rich itself sees to that where there is no log."""
+    if not isinstance(sys.stderr, Tee):
+        return nullcontext()
+    return sys.stderr.shown_by(cast(TextIO, FileProxy(bar.console, _terminal())))
 
 
 def _bar() -> Progress:
@@ -42,7 +57,13 @@ def _bar() -> Progress:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    return Progress(*columns, console=Console(stderr=True), refresh_per_second=4, transient=True)
+    return Progress(
+        *columns,
+        console=Console(file=_terminal()),
+        refresh_per_second=4,
+        transient=True,
+        redirect_stderr=not isinstance(sys.stderr, Tee),
+    )
 
 
 class _Lines:
@@ -62,6 +83,6 @@ class _Lines:
         elapsed = now - self.start
         print(
             f"{self.what}: {done}/{self.total} ({percent:.0f} %) {note} [{elapsed:.0f} s]",
-            file=sys.stderr,
+            file=_terminal(),
             flush=True,
         )

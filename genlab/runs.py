@@ -123,7 +123,7 @@ class RunDirectory:
         return self.path / "samples"
 
     def log(self, rank: int) -> Path:
-        """What a process above rank 0 has printed."""
+        """What a process has printed: rank 0 to stderr, the others to both streams."""
         return self.path / "logs" / f"rank-{rank}.log"
 
     @property

@@ -19,7 +19,7 @@ from genlab.components import build
 from genlab.config import identity
 from genlab.contracts import GenlabError, UsageError
 from genlab.interrupts import Interrupted, handled
-from genlab.launch import loss, orphaned, when_stuck, write_into
+from genlab.launch import loss, orphaned, when_stuck, write_also_into, write_into
 from genlab.plugins import used_plugins
 from genlab.rank import rank
 from genlab.runs import (
@@ -122,7 +122,7 @@ class Session:
             raise UsageError(
                 f"{self.run.path} is being trained on {record['sessions'][-1]['host']}"
             )
-        with self.run.lock():
+        with self.run.lock(), write_also_into(self.run.log(0)):
             sessions = [*record["sessions"], environment()]
             self.run.update(status="running", error=None, sessions=sessions)
             self.run.sweep()

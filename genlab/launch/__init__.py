@@ -2,7 +2,7 @@
 
 from genlab.launch.children import loss, orphaned, start, when_stuck
 from genlab.launch.directory import shared_run
-from genlab.launch.logs import write_into
+from genlab.launch.logs import write_also_into, write_into
 from genlab.launch.place import Layout, layout, take_place
 
 __all__ = [
@@ -14,5 +14,6 @@ __all__ = [
     "start",
     "take_place",
     "when_stuck",
+    "write_also_into",
     "write_into",
 ]
