@@ -19,6 +19,7 @@ TYPES: dict[str, type | tuple[type, ...]] = {
     "spec": dict,
     "stages": list,
     "losses": dict,
+    "threads": int,
     "parameters": int,
     "generative": bool,
     "world_size": int,
@@ -33,6 +34,8 @@ TYPES: dict[str, type | tuple[type, ...]] = {
     "export": dict,
 }
 NEEDED = ("status", "fingerprint", "seed", "spec", "stages")
+RESUMED = (*NEEDED, "threads", "sessions")
+THREADS = 1024  # of a process, at most
 PROGRESS = ("number", "stages", "step", "steps")
 STAGE = re.compile(r"[\w.-]{1,100}")  # a stage is a folder, too
 
@@ -63,6 +66,17 @@ def require_whole(record: Mapping[str, Any], path: Path, needed: Sequence[str] =
         raise UsageError(f"{path}: there is no {missing[0]} in it")
     if not all(isinstance(record["spec"].get(key), str) for key in ("name", "variant")):
         raise UsageError(f"{path}: spec has no name and variant")
+
+
+def require_resumable(record: Mapping[str, Any], path: Path) -> None:
+    """Raise UsageError where it lacks something that a run goes on with."""
+    require_whole(record, path, RESUMED)
+    if not 1 <= record["threads"] <= THREADS:
+        raise UsageError(
+            f"{path}: threads is {record['threads']}, not in 1 to {THREADS}: correct it"
+        )
+    if not all(isinstance(session.get("host"), str) for session in record["sessions"]):
+        raise UsageError(f"{path}: a session has no host: it is not what a run writes")
 
 
 def _is(value: Any, kind: type | tuple[type, ...]) -> bool:

@@ -24,7 +24,7 @@ from typing import Any, BinaryIO
 
 from genlab.errors import GenlabError, UsageError
 from genlab.holding import beats, holding, is_held
-from genlab.records import check_record
+from genlab.records import check_record, require_whole
 from genlab.sums import require_listed
 from genlab.trust import Refused, read_json, read_text, read_yaml
 
@@ -254,6 +254,7 @@ def unfinished(folder: Path, fingerprint: str) -> RunDirectory | None:
     for run in find(folder):
         try:
             record = run.read()
+            require_whole(record, run.record)
         except UsageError:  # somebody else's folder, or one that was cut off at its beginning
             continue
         if record["fingerprint"] == fingerprint and record["status"] != "completed":

@@ -22,6 +22,7 @@ from genlab.interrupts import Interrupted, handled
 from genlab.launch import loss, orphaned, when_stuck, write_also_into, write_into
 from genlab.plugins import used_plugins
 from genlab.rank import rank
+from genlab.records import require_resumable
 from genlab.runs import (
     SCHEMA,
     TRAINING,
@@ -46,13 +47,8 @@ def choose_directory(plan: Plan, resume: str | None) -> RunDirectory:
     the training, and leaves no run behind.
     """
     folder = Path(plan.composed.resolved["folder"])
-    if resume == "auto":
-        run = unfinished(folder, plan.fingerprint)
-        if run is not None:
-            return run
-        print(f"no unfinished run of these settings in {folder}: starting a new one")
-    elif resume is not None:
-        run = RunDirectory(Path(resume))
+    run = None if resume is None else _resumed(resume, folder, plan)
+    if run is not None:
         _require_same_run(run, plan)
         return run
     plan.read_data()
@@ -61,9 +57,20 @@ def choose_directory(plan: Plan, resume: str | None) -> RunDirectory:
     return run
 
 
+def _resumed(resume: str, folder: Path, plan: Plan) -> RunDirectory | None:
+    """The run that is meant; None where "auto" finds none."""
+    if resume != "auto":
+        return RunDirectory(Path(resume))
+    run = unfinished(folder, plan.fingerprint)
+    if run is None:
+        print(f"no unfinished run of these settings in {folder}: starting a new one")
+    return run
+
+
 def _require_same_run(run: RunDirectory, plan: Plan) -> None:
     record = run.read()
     require_plain(run.path)  # what is written into it stays there
+    require_resumable(record, run.record)
     if record["fingerprint"] == plan.fingerprint:
         return
     found = differences(identity(run.read_config()), plan.composed.identity)

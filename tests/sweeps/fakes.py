@@ -71,12 +71,13 @@ def train(words: list[str], facts: dict[str, Any]) -> None:
         run = create(folder, "fake", facts["fingerprint"])
         write_text(run.config, "fake: true\n")
         record = {"schema": 1, "fingerprint": facts["fingerprint"], "overrides": words}
+        record |= {"seed": facts["seed"], "spec": {"name": "fake", "variant": "fake"}}
         write_json(run.record, record | {"stages": ["fit"], "status": "running", "sessions": []})
     with run.lock():
         sessions = [*run.read()["sessions"], {"pid": os.getpid(), "clock": time.time()}]
         run.update(status="running", sessions=sessions)
         work(run, facts)
-        run.update(status="completed", threads=os.environ.get("OMP_NUM_THREADS"))
+        run.update(status="completed", omp=os.environ.get("OMP_NUM_THREADS"))
 
 
 def work(run: RunDirectory, facts: dict[str, Any]) -> None:

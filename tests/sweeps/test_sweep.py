@@ -88,7 +88,7 @@ def test_threads_are_shared(here, genlab, monkeypatch, jobs):
     some = [] if jobs is None else ["--jobs", str(jobs)]
     assert genlab("sweep", *QUICK, "seed=1,2,3", "-o", "s", *some) == 0
     runs = [json.loads((here / "s" / row["run"] / "run.json").read_text()) for row in points("s")]
-    assert {run["threads"] for run in runs} == {None if jobs is None else "4"}
+    assert {run["omp"] for run in runs} == {None if jobs is None else "4"}
 
 
 def test_several_at_a_time(here, genlab, monkeypatch):
