@@ -20,10 +20,12 @@ from genlab.contracts import GenlabError, UsageError
 from genlab.options import GROUPS
 from genlab.rank import rank
 from genlab.runs import RunDirectory, write_text
+from genlab.shapes import MAYBE, require
 from genlab.training import NonFinite, Validation
 from genlab.trust import read_text
 
 Train = Callable[[Plan, RunDirectory], Validation | None]
+CANDIDATE = {"values": dict, "validation": MAYBE, "reason?": str, "name?": str}
 Tried = Sequence[tuple[dict[str, Any], Plan]]
 
 
@@ -69,7 +71,7 @@ def train_the_best(tried: Tried, run: RunDirectory, train: Train) -> Plan:
     What is known of a candidate stands in the run record as soon as it ends; it is not trained again.
     Raises UsageError for a model without validation values, GenlabError where every candidate diverged.
     """
-    known: list[dict[str, Any]] = (run.read().get("selection") or {}).get("candidates", [])
+    known = _known(run, len(tried))
     for number, (choice, plan) in enumerate(tried[len(known) :], len(known) + 1):
         _say(f"candidate {number}/{len(tried)}: {_words(choice)}")
         known = [*known, {"values": choice} | _outcome(train, plan, _folder(run, number))]
@@ -77,7 +79,7 @@ def train_the_best(tried: Tried, run: RunDirectory, train: Train) -> Plan:
         _record(run, tried, known)
     finite = [i for i, found in enumerate(known) if found["validation"] is not None]
     if not finite:
-        raise GenlabError(f"no candidate of select has a finite value: {known[-1]['reason']}")
+        raise GenlabError(f"no candidate of select has a finite value: {known[-1].get('reason')}")
     best = min(finite, key=lambda i: known[i]["validation"])
     choice, plan = tried[best]
     train(plan, _folder(run, best + 1))  # which is finished, and gives the plan's model its weights
@@ -86,6 +88,19 @@ def train_the_best(tried: Tried, run: RunDirectory, train: Train) -> Plan:
     _record(run, tried, known, choice)
     _say(f"chosen on validation: {_words(choice)}")
     return plan
+
+
+def _known(run: RunDirectory, most: int) -> list[dict[str, Any]]:
+    """What the record says of the first candidates. Raises UsageError where it is of other things."""
+    found = (run.read().get("selection") or {}).get("candidates", [])
+    try:
+        require(found, [CANDIDATE], "selection.candidates")
+    except (TypeError, KeyError) as error:
+        what = f"there is no {error.args[0]}" if isinstance(error, KeyError) else error
+        raise UsageError(f"{run.record} is not what a run writes ({what}): train anew") from None
+    if len(found) > most:
+        raise UsageError(f"{run.record} has {len(found)} candidates of {most}: train anew")
+    return found
 
 
 def _outcome(train: Train, plan: Plan, folder: RunDirectory) -> dict[str, Any]:

@@ -153,6 +153,23 @@ def test_no_choice_is_made_without_values_to_compare(tmp_path, monkeypatch, outc
         Candidates(tmp_path, outcomes).choose(monkeypatch)
 
 
+@pytest.mark.parametrize(
+    ("candidates", "says"),
+    [
+        ([{"values": {}}], r"there is no selection\.candidates\.validation"),
+        ([{"values": {}, "validation": "1"}], "validation is a str"),
+        ({}, "selection.candidates is a dict"),
+        ([{"values": {}, "validation": 1.0}] * 3, "3 candidates of 2"),
+    ],
+)
+def test_a_record_of_other_candidates(tmp_path, candidates, says):
+    words = [*QUICK, f"folder={tmp_path}", "select={model.hidden: [[3], [4]]}"]
+    run = RunDirectory(genlab.train(*words).path)
+    run.update(status="interrupted", selection={"of": 2, "chosen": None, "candidates": candidates})
+    with pytest.raises(UsageError, match=says):
+        genlab.train(*words, resume=str(run.path))
+
+
 SELECT = ["select={model.name: [a, b, c], model.rate: [0.05, 1e30]}", "stages.decode.max_epochs=1"]
 
 
