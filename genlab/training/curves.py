@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
@@ -19,11 +20,13 @@ from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.loggers import Logger
 from torch import Tensor
 
-from genlab.contracts import GenlabError, Stage
+from genlab.contracts import GenlabError, Stage, UsageError
 from genlab.progress import progress
 from genlab.runs import RunDirectory, write_text
+from genlab.trust import read_text
 
 HEADER = ["stage", "epoch", "step", "name", "value"]
+STEP = re.compile(r"[0-9]{1,18}")
 EVERY = 50  # steps between two points of a training curve
 
 
@@ -158,12 +161,27 @@ def kept(run: RunDirectory, stage: Stage) -> str:
 
 
 def rows_before(path: Path, stage: str, step: int) -> list[Sequence[str]]:
-    """The rows that a resumed stage keeps: all before the first of this stage beyond the given step."""
+    """The rows that a resumed stage keeps: all before the first of this stage beyond the given step.
+
+    Raises UsageError for a row that is none of these.
+    """
     if not path.is_file():
         return []
-    with path.open(newline="") as file:
-        rows = list(csv.reader(file))[1:]
-    return list(takewhile(lambda row: row[0] != stage or int(row[2]) <= step, rows))
+    return list(takewhile(lambda row: row[0] != stage or int(row[2]) <= step, _rows(path)))
+
+
+def _rows(path: Path) -> list[list[str]]:
+    """All but the header."""
+    try:
+        rows = list(csv.reader(io.StringIO(read_text(path), newline="")))[1:]
+    except csv.Error as error:
+        raise UsageError(f"{path} is no table ({error}): remove it to go on without it") from None
+    for number, row in enumerate(rows, 2):
+        if len(row) != len(HEADER) or not STEP.fullmatch(row[2]):
+            raise UsageError(
+                f"{path}, row {number}: expected {', '.join(HEADER)}: remove that row to go on"
+            )
+    return rows
 
 
 def _csv(rows: Sequence[Sequence[Any]]) -> str:
