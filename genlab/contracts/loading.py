@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, DistributedSampler
 
+from genlab.errors import UsageError
 from genlab.randomness import generator
 
 AT_ONCE = 8192  # rows whose numbers are computed together
@@ -113,7 +114,14 @@ class Loader(DataLoader):
         return {"position": self._position % max(1, len(self))}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        self._position = self.sampler.first = state["position"]  # type: ignore[union-attr]
+        """Raises UsageError for what is no position of an epoch."""
+        position = state.get("position") if isinstance(state, dict) else None
+        if type(position) is not int or not 0 <= position < max(1, len(self)):
+            raise UsageError(
+                f"a checkpoint has {position} for the place in an epoch of {len(self)} batches: remove the "
+                "stage's folder in checkpoints to train it again"
+            )
+        self._position = self.sampler.first = position  # type: ignore[union-attr]
 
 
 def _identity(batch: Any) -> Any:

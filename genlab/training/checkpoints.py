@@ -15,6 +15,7 @@ from genlab.contracts import Stage
 from genlab.runs import RunDirectory
 from genlab.training.checkpoint_files import averaged, load_checkpoint
 from genlab.training.curves import EVERY, NonFinite, kept, of, of_every_rank
+from genlab.training.restoring import load_whole, require_whole
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,11 @@ class Validation:
 
     @classmethod
     def of(cls, checkpoint: dict[str, Any]) -> Validation | None:
-        """What a checkpoint has seen; None where nothing was validated."""
+        """What a checkpoint has seen; None where nothing was validated.
+
+        Raises UsageError for one that is not what genlab wrote.
+        """
+        require_whole(checkpoint, "the last stage's checkpoint")
         state = checkpoint["callbacks"][Checkpoints.__name__]
         return None if state["monitored"] is None else cls(state["monitored"], state["best"])
 
@@ -109,7 +114,7 @@ class Checkpoints(Callback):
     def _give_back(self, trainer: Trainer, module: Any) -> None:
         """The state that this process owned at the last checkpoint, of this stage or of the one before."""
         if self._states is None and self.before is not None:
-            self._states = load_checkpoint(self.before)["rank_state"]
+            self._states = load_whole(self.before)["rank_state"]
         if self._states is not None:
             own = self._states[trainer.global_rank]
             module.load_rank_state({name: value.to(module.device) for name, value in own.items()})

@@ -34,12 +34,12 @@ from genlab.training.checkpoints import Checkpoints, EndOfStage, Validation
 from genlab.training.curves import Curves
 from genlab.training.heartbeat import Heartbeat
 from genlab.training.randomness import KeyedRandomness
+from genlab.training.restoring import load_whole, processes_of, require_epoch, require_steps
 from genlab.training.settings import TrainerSettings
 from genlab.training.sharding import GathersForValidation, copied, require_shardable
 from genlab.training.solution import Solution
 from genlab.training.stopping import StopsWhenAsked
 from genlab.training.throughput import Throughput
-from genlab.trust import read_json
 
 EPOCHS = 100  # of a stage that names neither epochs nor steps
 BEGIN_ROWS = 10_000  # a data-dependent initialisation sees at most this many training data
@@ -223,17 +223,19 @@ def _averaging(stage: Stage) -> list[Callback]:
 
 
 def _require_same(model: Trainable, path: Path, stage: Stage, world_size: int) -> None:
-    checkpoint = load_checkpoint(path)
+    checkpoint = load_whole(path)
     load_weights(model, checkpoint, path)
-    theirs = checkpoint.get("genlab") or {}
-    if theirs.get("stage") != stage.name:
-        raise UsageError(f"{path} is of stage {theirs.get('stage')!r}, not of {stage.name!r}")
+    theirs = checkpoint["genlab"]
+    if theirs["stage"] != stage.name:
+        raise UsageError(f"{path} is of stage {theirs['stage']!r}, not of {stage.name!r}")
     _require_processes(path, theirs["world_size"], world_size)
+    require_epoch(checkpoint, path, _epochs(stage))
+    require_steps(stage, checkpoint, path)
 
 
 def _require_finished(run: RunDirectory, world_size: int) -> None:
     for mark in sorted(run.path.glob("checkpoints/*/finished.json")):
-        _require_processes(mark.parent, read_json(mark)["world_size"], world_size)
+        _require_processes(mark.parent, processes_of(mark), world_size)
 
 
 def _require_processes(path: Path, theirs: int, ours: int) -> None:

@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
+from genlab.cli.main import main
 from tests.stress.comparison import differences
 
 ROOT = Path(__file__).parents[2]
@@ -17,6 +19,18 @@ WORDS = [
     "data=digits_binary",
     "data.batch_size=10",  # 130 steps in an epoch, 65 on each of two processes
     "trainer.checkpoint_minutes=0",  # a checkpoint every 50 steps
+    "trainer.threads=1",
+    "evaluate=[]",
+    "gallery=false",
+]
+SHORT = [
+    "--allow-target=tests.",
+    "model._target_=tests.training.staged.Staged",
+    "data=digits_binary",
+    "data.batch_size=650",  # two steps in an epoch
+    "stages.chain.max_epochs=1",
+    "stages.decode.max_epochs=2",
+    "trainer=cpu",
     "trainer.threads=1",
     "evaluate=[]",
     "gallery=false",
@@ -48,6 +62,13 @@ def train(folder: Path, *words: str, kill: str = "", trace: Path | None = None) 
     """To its end; with ``kill``, to the moment at which every process kills itself."""
     done = run(folder, *words, kill=kill, trace=trace)
     assert done.returncode == (-signal.SIGKILL if kill else 0), done.stderr
+
+
+def interrupted(folder: Path, moment: str) -> Path:
+    """A run of the words SHORT, in this process, that was asked to stop at a moment."""
+    with patch.dict(os.environ, STAGED_KILL=moment, STAGED_SIGNAL=str(signal.SIGTERM.value)):
+        assert main(["train", *SHORT, f"folder={folder}"]) == 128 + signal.SIGTERM
+    return only_run(folder)
 
 
 def only_run(folder: Path) -> Path:
