@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from hypothesis import strategies as st
 
 from tests.fuzz.canary import PYTHON_TAGS, TARGETS, pickles
@@ -76,7 +77,9 @@ def bytes_like(whole: bytes) -> st.SearchStrategy[bytes]:
 
 @st.composite
 def edited(draw: st.DrawFn, value: Any) -> Any:
-    """A copy of a JSON value, of which something is another, gone, or under another name."""
+    """A copy of a JSON value, or of what a checkpoint holds, of which something is another, gone, or under
+    another name.
+    """
     if draw(st.integers(0, 19)) == 0:
         return draw(odd)
     if isinstance(value, dict) and value:
@@ -95,6 +98,8 @@ def edited(draw: st.DrawFn, value: Any) -> Any:
     if isinstance(value, list) and value:
         at = draw(st.integers(0, len(value) - 1))
         return [*value[:at], draw(edited(value[at])), *value[at + 1 :]]
+    if isinstance(value, torch.Tensor):
+        return draw(st.one_of(odd, st.sampled_from([torch.zeros(3), value[None], value / 0])))
     return draw(odd)
 
 

@@ -16,8 +16,10 @@ import numpy as np
 from PIL import Image
 
 from genlab.cli.main import main
+from tests.training.running import interrupted
 
 SMALL = ["stages.fit.max_epochs=1", "model.hidden=[8]", "evaluate=[test]"]
+ENDS = ("encode", "decode")  # stages in which a run is interrupted
 PLUGIN = {
     "fuzzed-1.0.dist-info/METADATA": (
         "Metadata-Version: 2.1\nName: fuzzed\nVersion: 1.0\nRequires-Dist: genlab>=0.1\n"
@@ -35,7 +37,9 @@ PLUGIN = {
 
 
 class Place:
-    """run, export, shards, tree, plugin: folders; npz, npy, idx, png: bytes; x: what they hold."""
+    """run, export, shards, tree, plugin: folders; npz, npy, idx, png: bytes; x: what they hold.
+    interrupted: runs to go on with, by the words of SHORT.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -59,6 +63,7 @@ class Place:
         self.idx_header = header + bytes(160)
         self.png = _picture("PNG")
         self.gif = _picture("GIF")
+        self.interrupted = [interrupted(root / name, f"step 2 of {name}") for name in ENDS]
         self.tree = root / "tree"
         _write(
             self.tree,

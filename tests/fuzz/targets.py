@@ -18,10 +18,12 @@ from hypothesis import strategies as st
 from genlab import options, plugins, targets
 from genlab.data.readers import read_idx
 from genlab.errors import UsageError
+from genlab.sums import file_digest, side
 from tests.fuzz.canary import objects
 from tests.fuzz.mutation import bytes_like, edited, odd, text_like
 from tests.fuzz.outcome import limit, run
 from tests.fuzz.place import Place, files, read, sign
+from tests.training.running import SHORT
 
 Case = Callable[[st.DataObject, Place], None]
 
@@ -318,6 +320,38 @@ def _look(data: st.DataObject, folder: Path) -> None:
         run(*words)
 
 
+def resumed(data: st.DataObject, place: Place) -> None:
+    """An interrupted run to go on with, of which one file is another, with a checksum that fits or not."""
+    with place.copy(data.draw(st.sampled_from(place.interrupted))) as folder:
+        inside = data.draw(st.booleans())
+        if inside:
+            _spoil_inside(data, data.draw(st.sampled_from(sorted(folder.rglob("last.ckpt")))))
+        else:
+            _spoil(data, folder, ["run.json", "config.yaml", "metrics.csv"] * 3)
+        if inside or data.draw(st.booleans()):
+            _sign_checkpoints(folder)
+        resume = data.draw(st.sampled_from(["auto", folder, folder]))
+        words = [*SHORT, f"folder={folder.parent}", "--resume", resume]
+        run("train", *words, codes=(0, 1, 2))  # 1: a loss or weights that are not finite
+
+
+def _spoil_inside(data: st.DataObject, path: Path) -> None:
+    """Another value, or none, somewhere in a checkpoint."""
+    held = torch.load(path, weights_only=True)
+    torch.save(data.draw(edited(held)), path)
+
+
+def _sign_checkpoints(folder: Path) -> None:
+    """Write the checksums of checkpoints anew, as whoever means harm would."""
+    for path in folder.rglob("*.ckpt"):
+        with contextlib.suppress(
+            UsageError, OSError
+        ):  # it may be a pipe by now, or its sum a folder
+            digest = file_digest(path)
+            side(path).unlink(missing_ok=True)
+            side(path).write_text(digest + "\n")
+
+
 def shard_indexes(data: st.DataObject, place: Place) -> None:
     """A folder of shards: its index, or one of its files."""
     with place.copy(place.shards) as folder:
@@ -389,4 +423,5 @@ ALL: dict[str, Case] = {
     "runs": runs,
     "exports": exports,
     "shards": shard_indexes,
+    "resumed": resumed,
 }
