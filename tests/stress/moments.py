@@ -41,7 +41,7 @@ def moments(chance: random.Random, seconds: float, whole: Path) -> list[Moment]:
         (mark.stat().st_mtime, mark.parent.name)
         for mark in whole.glob("checkpoints/*/finished.json")
     )
-    pictures = "samples" if (whole / "samples").is_dir() else "gallery"  # of a model without samples
+    pictures = "samples" if (whole / "samples").is_dir() else "gallery"
     pictured = min(path.stat().st_mtime for path in (whole / pictures).iterdir())
     ended = (whole / "run.json").stat().st_mtime
     evaluation = chance.uniform(0, pictured - trained)

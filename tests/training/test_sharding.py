@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from genlab.api import Plan
 from genlab.contracts import UsageError
+from tests.stress.comparison import differences
 from tests.training.killing import finish, start
 
-COMMON = ["stages.fit.max_steps=60", "trainer.threads=1", "evaluate=[test]", "gallery=false"]
+COMMON = ["stages.fit.max_steps=60", "trainer.threads=1", "evaluate=[test]"]
 MADE = ["model=made", "model.hidden=[64,64]", "data=digits_binary", "data.batch_size=30"]
 UNET = [
     "model=diffusion",
@@ -49,6 +51,18 @@ class Witness(Callback):
 '''
 
 
+STOPPER = """
+import os
+import signal
+from pytorch_lightning import Callback
+
+class Stop(Callback):
+    def on_train_batch_end(self, trainer, *given):
+        if trainer.is_global_zero and str(trainer.global_step) == os.environ.get("STOP_AT"):
+            os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
 def weights(run: Path) -> dict[str, torch.Tensor]:
     return torch.load(run / "checkpoints" / "fit" / "last.ckpt", weights_only=True)["state_dict"]
 
@@ -74,6 +88,8 @@ def test_it_equals_whole_copies(tmp_path, monkeypatch, model, rounding):
     files = [next((run / "scores").glob("test-*.json")) for run in (whole, shared)]
     scores = [json.loads(file.read_text())["nats"]["mean"] for file in files]
     assert scores[0] == pytest.approx(scores[1], rel=rounding or 1e-12)
+    drawn = [np.load(run / "samples" / "seed-0.npz")["x"] for run in (whole, shared)]
+    assert np.mean(drawn[0] != drawn[1]) <= (0.001 if rounding else 0)
     for rank in (0, 1):
         seen = json.loads((tmp_path / f"rank{rank}.json").read_text())
         assert seen["kept"] <= 0.52 * seen["all"], (
@@ -83,18 +99,27 @@ def test_it_equals_whole_copies(tmp_path, monkeypatch, model, rounding):
 
 
 @pytest.mark.slow
-def test_it_goes_on_where_it_was(tmp_path):
-    words = [*MADE, *FSDP, "trainer.threads=1", "evaluate=[]", "gallery=false"]
-    undisturbed = finish(start(tmp_path / "a", [*words, "stages.fit.max_epochs=4"]))
-    process = start(tmp_path / "b", [*words, "stages.fit.max_epochs=4"])
-    for line in iter(process.stderr.readline, ""):
-        if "epoch 2" in line:
-            break
-    process.terminate()
-    process.communicate(timeout=60)
-    resumed = finish(start(tmp_path / "b", [*words, "stages.fit.max_epochs=4", "--resume=auto"]))
-    expected, found = weights(undisturbed), weights(resumed)
-    assert all(torch.equal(expected[k], found[k]) for k in expected)
+@pytest.mark.parametrize("model", [MADE, UNET], ids=["made", "unet"])
+def test_it_goes_on_where_it_was(tmp_path, monkeypatch, model):
+    """To the same weights, optimizer, score, samples and figures."""
+    (tmp_path / "stopper.py").write_text(STOPPER)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
+    words = [
+        *COMMON,
+        *model,
+        *FSDP,
+        "+callbacks.stop._target_=stopper.Stop",
+        "--allow-target=stopper.",
+    ]
+    undisturbed = finish(start(tmp_path / "a", words))
+    with monkeypatch.context() as patch:
+        patch.setenv("STOP_AT", "4")
+        process = start(tmp_path / "b", words)
+        _, errors = process.communicate(timeout=120)
+    assert process.returncode == 143, errors
+    resumed = finish(start(tmp_path / "b", [*words, "--resume=auto"]))
+    assert len(json.loads((resumed / "run.json").read_text())["sessions"]) == 2
+    assert list(differences(undisturbed, resumed)) == []
 
 
 def test_averaged_weights_are_refused():
