@@ -15,7 +15,7 @@ from genlab.contracts import Stage
 from genlab.runs import RunDirectory
 from genlab.training.checkpoint_files import averaged, load_checkpoint
 from genlab.training.curves import EVERY, NonFinite, kept, of, of_every_rank
-from genlab.training.restoring import load_whole, require_whole
+from genlab.training.restoring import load_whole
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,7 @@ class Validation:
 
     @classmethod
     def of(cls, checkpoint: dict[str, Any]) -> Validation | None:
-        """What a checkpoint has seen; None where nothing was validated.
-
-        Raises UsageError for one that is not what genlab wrote.
-        """
-        require_whole(checkpoint, "the last stage's checkpoint")
+        """What a whole checkpoint has seen; None where nothing was validated."""
         state = checkpoint["callbacks"][Checkpoints.__name__]
         return None if state["monitored"] is None else cls(state["monitored"], state["best"])
 

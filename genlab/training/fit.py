@@ -26,7 +26,6 @@ from genlab.sums import is_intact
 from genlab.training.checkpoint_files import (
     SafeCheckpointIO,
     drop_previous,
-    load_checkpoint,
     load_weights,
     to_go_on_from,
 )
@@ -102,7 +101,7 @@ def _final_weights(
 ) -> tuple[Path, dict[str, Any]]:
     """Put what a stage ended with into the model; the file, and its content."""
     path = final(run, stage.name)
-    checkpoint = load_checkpoint(path)
+    checkpoint = load_whole(path)
     load_weights(model, checkpoint, path)
     return path, checkpoint
 

@@ -73,7 +73,7 @@ def load_whole(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
-def require_whole(checkpoint: dict[str, Any], path: Path | str) -> None:
+def require_whole(checkpoint: dict[str, Any], path: Path) -> None:
     """Raise UsageError where it lacks something that a stage goes on with."""
     _require(path, checkpoint, WHOLE)
     states, processes = checkpoint["rank_state"], checkpoint["genlab"]["world_size"]
@@ -89,7 +89,7 @@ def require_whole(checkpoint: dict[str, Any], path: Path | str) -> None:
         _require_averages(checkpoint, path)
 
 
-def _require_averages(checkpoint: dict[str, Any], path: Path | str) -> None:
+def _require_averages(checkpoint: dict[str, Any], path: Path) -> None:
     """Raise UsageError where weights and their averages are not of the same shapes."""
     averages, weights = (checkpoint[key] for key in ("state_dict", "current_model_state"))
     if {k: _shape(v) for k, v in averages.items()} != {k: _shape(v) for k, v in weights.items()}:
@@ -112,7 +112,7 @@ def processes_of(mark: Path) -> int:
     return found["world_size"]
 
 
-def _require(path: Path | str, value: Any, shape: Shape) -> None:
+def _require(path: Path, value: Any, shape: Shape) -> None:
     try:
         require(value, shape)
     except (TypeError, KeyError) as error:
@@ -120,7 +120,7 @@ def _require(path: Path | str, value: Any, shape: Shape) -> None:
         raise _spoiled(path, f"there is no {error.args[0]}" if is_gone else str(error)) from None
 
 
-def _spoiled(path: Path | str, what: str) -> UsageError:
+def _spoiled(path: Path, what: str) -> UsageError:
     return UsageError(
         f"{path} is not what genlab wrote ({what}): remove that stage's folder in checkpoints to train it "
         "again"
