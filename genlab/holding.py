@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from genlab.errors import UsageError
@@ -29,6 +29,7 @@ def holding(file: Path, refusal: str) -> Iterator[None]:
         except BlockingIOError:
             raise UsageError(refusal) from None
         over = threading.Event()
+        _touch(file)
         threading.Thread(target=_beat, args=(file, over), daemon=True).start()
         try:
             yield
@@ -57,10 +58,12 @@ def beats(file: Path) -> bool:
 
 
 def _beat(file: Path, over: threading.Event) -> None:
-    while True:
-        try:
-            os.utime(file)
-        except OSError:  # the folder is gone, or cannot be written: its owner finds out by himself
-            return
-        if over.wait(BEAT):
-            return
+    while not over.wait(BEAT):
+        _touch(file)
+
+
+def _touch(file: Path) -> None:
+    with suppress(
+        OSError
+    ):  # the folder is gone, or cannot be written: its owner finds out by himself
+        os.utime(file)
