@@ -191,15 +191,19 @@ class RunDirectory:
     def _lock(self) -> Path:
         return self.path / ".lock"
 
+    def require_run(self) -> None:
+        """Raise UsageError where it is an export."""
+        if self.exported:
+            raise UsageError(
+                f"{self.path} is an export, which no training goes on with: name a run"
+            )
+
     def lock(self) -> AbstractContextManager[None]:
         """Hold the run for this process.
 
         Raises UsageError where another living process holds it, or it cannot be written.
         """
-        if self.exported:
-            raise UsageError(
-                f"{self.path} is an export, which no training goes on with: name a run"
-            )
+        self.require_run()
         require_writable(self.path)
         return holding(self._lock, f"{self.path} is being trained by another process")
 

@@ -68,6 +68,7 @@ def _resumed(resume: str, folder: Path, plan: Plan) -> RunDirectory | None:
 
 
 def _require_same_run(run: RunDirectory, plan: Plan) -> None:
+    run.require_run()
     record = run.read()
     require_plain(run.path)  # what is written into it stays there
     require_resumable(record, run.record)
