@@ -253,7 +253,7 @@ def test_compare_shows_sample_quality_with_its_reference(run, capsys):
     (cnn, raw) = sections
     assert list(cnn.rows) == ["training data", "run"]
     assert [cnn.heading(c) for c in cnn.columns][:3] == ["Fréchet ↓", "kernel ↓", "precision ↑"]
-    assert [raw.heading(c) for c in raw.columns][-1] == "copies"
+    assert [raw.heading(c) for c in raw.columns][-1] == "share of copies"
 
 
 def test_other_numbers_of_samples_are_another_table(run):

@@ -73,7 +73,7 @@ def test_every_process_sees_every_datum(tmp_path, settings):
     torch.testing.assert_close(model.centre.data, x.mean(0))
     assert not torch.equal(model.spread[0], torch.ones(4)), "the second stage trained its own"
     mark = json.loads(run.finished("centre").read_text())
-    assert mark["world_size"] == settings.devices
+    assert mark["world_size"] == settings.processes
 
 
 def test_validation_is_recorded_as_of_any_stage(tmp_path):
