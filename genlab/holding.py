@@ -63,7 +63,6 @@ def _beat(file: Path, over: threading.Event) -> None:
 
 
 def _touch(file: Path) -> None:
-    with suppress(
-        OSError
-    ):  # the folder is gone, or cannot be written: its owner finds out by himself
+    """Where the folder is gone, or cannot be written, its owner finds out by himself."""
+    with suppress(OSError):
         os.utime(file)

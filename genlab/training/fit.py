@@ -87,8 +87,8 @@ def _finished(run: RunDirectory, stages: Sequence[Stage]) -> int:
     Every process finds the same, before and after rank 0 has forgotten it.
     """
     marked = list(takewhile(lambda stage: run.finished(stage.name).is_file(), stages))
-    whole = [is_intact(final(run, stage.name)) for stage in marked]
-    done = max((n for n, intact in enumerate(whole, 1) if intact), default=0)
+    latest_first = range(len(marked), 0, -1)
+    done = next((n for n in latest_first if is_intact(final(run, marked[n - 1].name))), 0)
     if rank() == 0 and done < len(marked):
         run.finished(marked[done].name).unlink(missing_ok=True)
         for stage in stages[done + 1 :]:
