@@ -57,7 +57,7 @@ QUALITY = SIGNED | {
 
 
 def require(value: Any, shape: Shape, where: str = "") -> None:
-    """Raise TypeError or KeyError, naming the place, for what has another shape."""
+    """Raise TypeError, naming the place, for what has another shape or is not there."""
     if isinstance(shape, dict):
         _require_keys(value, shape, where)
     elif isinstance(shape, list):
@@ -77,7 +77,7 @@ def _require_keys(value: Any, shape: Mapping[str, Shape], where: str) -> None:
         if name in value:
             require(value[name], inner, f"{where}.{name}".lstrip("."))
         elif key == name:
-            raise KeyError(f"{where}.{name}".lstrip("."))
+            raise TypeError("there is no " + f"{where}.{name}".lstrip("."))
 
 
 def _require_type(value: Any, kind: Any, where: str) -> None:

@@ -95,9 +95,8 @@ def _known(run: RunDirectory, most: int) -> list[dict[str, Any]]:
     found = (run.read().get("selection") or {}).get("candidates", [])
     try:
         require(found, [CANDIDATE], "selection.candidates")
-    except (TypeError, KeyError) as error:
-        what = f"there is no {error.args[0]}" if isinstance(error, KeyError) else error
-        raise UsageError(f"{run.record} is not what a run writes ({what}): train anew") from None
+    except TypeError as error:
+        raise UsageError(f"{run.record} is not what a run writes ({error}): train anew") from None
     if len(found) > most:
         raise UsageError(f"{run.record} has {len(found)} candidates of {most}: train anew")
     return found

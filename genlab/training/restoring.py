@@ -115,9 +115,8 @@ def processes_of(mark: Path) -> int:
 def _require(path: Path, value: Any, shape: Shape) -> None:
     try:
         require(value, shape)
-    except (TypeError, KeyError) as error:
-        is_gone = isinstance(error, KeyError)
-        raise _spoiled(path, f"there is no {error.args[0]}" if is_gone else str(error)) from None
+    except TypeError as error:
+        raise _spoiled(path, str(error)) from None
 
 
 def _spoiled(path: Path, what: str) -> UsageError:

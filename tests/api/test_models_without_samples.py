@@ -258,7 +258,7 @@ def test_a_broken_file_is_named_and_the_rest_is_shown(softmax, tmp_path, capsys)
     file.write_text(json.dumps(content))
     assert main(["compare", str(softmax), "--split", "all"]) == 0
     out, err = capsys.readouterr()
-    assert f"{file.name} is unreadable: KeyError: 'floor'" in err
+    assert f"{file.name} is unreadable: TypeError: there is no floor" in err
     assert "val, n=200" in out
     assert "is unreadable" in printed(capsys, "info", str(softmax))
     printed(capsys, "gallery", str(softmax), "-o", str(tmp_path / "g"))

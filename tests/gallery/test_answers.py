@@ -123,7 +123,7 @@ def test_a_file_that_lacks_something_is_named(make, key):
     del content[key]
     groups, (problem,) = compare([make("one", content)])
     assert groups == []
-    assert "test-classification-0.json is unreadable: KeyError" in problem
+    assert "test-classification-0.json is unreadable: TypeError: there is no" in problem
 
 
 def test_json_is_plain(make):

@@ -274,7 +274,7 @@ def test_a_damaged_file_is_named(run):
     file.write_text('{"schema": 1}')
     sections, (problem,) = quality.compare([run])
     assert not sections
-    assert "is unreadable: KeyError" in problem
+    assert "is unreadable: TypeError: there is no" in problem
 
 
 def test_other_processes_leave_it_to_the_first(run, monkeypatch):
