@@ -25,7 +25,7 @@ from yaml import YAMLError
 
 from genlab import search
 from genlab.errors import GenlabError, PluginError, UsageError
-from genlab.options import GROUPS, LOCAL, OWN, Option, core_configs, option
+from genlab.options import GROUPS, LOCAL, OWN, Option, core_configs, option, options
 from genlab.plugins import used_plugins
 from genlab.readable import UNREADABLE, fault
 from genlab.spelling import suggest
@@ -38,6 +38,7 @@ INSIDE = {
 }  # groups that are parts of a model
 PACKAGES = INSIDE | {"experiment": "_global_"}  # whose keys are not those of their group
 REQUIRED = ("model", "data", "trainer", "likelihood")
+CHOSEN = ("optimizer", "sampler", "logger")  # one component each, or none
 KEYS = (*GROUPS, "seed", "stages", "folder", "name", "evaluate", "samples", "gallery", "select")
 # What decides the weights: two runs with the same values of these end in the same place.
 IDENTITY = ("model", "data", "optimizer", "stages", "select", "callbacks", "seed")
@@ -139,6 +140,15 @@ def _require_keys(chosen: Mapping[str, Any], resolved: Mapping[str, Any]) -> Non
         if node is None or isinstance(node, Mapping):
             continue
         raise _fault(each)(f"{each.path}: expected keys and values, as _target_: …, not {node}")
+    for group in CHOSEN:
+        _require_chosen(group, resolved.get(group))
+
+
+def _require_chosen(group: str, node: Any) -> None:
+    """Refuse options of a component that nobody has chosen."""
+    if node is not None and not (isinstance(node, Mapping) and "_target_" in node):
+        names = ", ".join(option.name for option in options(group))
+        raise UsageError(f"{group}.…: choose one too, {group}=NAME, NAME one of {names}")
 
 
 def _require_package(file: Option) -> None:

@@ -37,9 +37,8 @@ def draw(
     Raises UsageError where the model takes no other sampler, or no guidance.
     """
     own = sampler is None and guidance == 1
-    if not own and not isinstance(model, TakesSampler):
-        what = "sampler=…" if sampler is not None else "--guidance"
-        raise UsageError(f"{type(model).__name__} draws in one way only: leave {what} out")
+    if not own:
+        require_ways(model, "sampler=…" if sampler is not None else "--guidance")
     labels = None if label is None else torch.full((BLOCK,), label, device=model.device)
 
     def block(number: int) -> Tensor:
@@ -59,6 +58,12 @@ def draw(
         share = shared_out if together else one_after_another
         drawn = share(-(-n // BLOCK), noted)
     return torch.cat(drawn)[:n].to(model.device)
+
+
+def require_ways(model: Model, what: str) -> None:
+    """Raise UsageError unless the model can be told how to draw. what: the words that tell it."""
+    if not isinstance(model, TakesSampler):
+        raise UsageError(f"{type(model).__name__} draws in one way only: leave {what} out")
 
 
 @contextmanager

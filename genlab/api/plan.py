@@ -33,6 +33,7 @@ from genlab.memory import available
 from genlab.metrics import how_many
 from genlab.options import options
 from genlab.runs import digest
+from genlab.sampling import require_ways
 from genlab.targets import resolve
 from genlab.training import TrainerSettings, require_shardable, resolve_stages
 
@@ -44,6 +45,7 @@ TYPES = {
     "stages": dict,
     "samples": int | None,
     "metric": dict | None,
+    "callbacks": dict | None,
 }
 
 
@@ -67,6 +69,7 @@ class Plan:
             "likelihood",
             "metric",
             "optimizer",
+            "sampler",
             "callbacks",
             "logger",
         ):
@@ -85,6 +88,7 @@ class Plan:
         self.metrics = possible(asked, self.model, everything=everything)
         build_metrics(of_answers(self.metrics), self.model, self.seed)
         self._check_samples()
+        self._check_sampler(config.get("sampler"))
 
     def _stages(self, config: Mapping[str, Any]) -> list[Stage]:
         node = config.get("optimizer")
@@ -120,6 +124,15 @@ class Plan:
         for split in self.splits:
             if split != "train":
                 how_many(self.data, split, self.samples, metrics)
+
+    def _check_sampler(self, node: Mapping[str, Any] | None) -> None:
+        """Raise UsageError for one that does not draw what a metric compares, or cannot."""
+        if node is None:
+            return
+        if not self.quality:
+            raise UsageError("sampler=… is for metric=…: name one, or metric=all")
+        build(node, where="sampler")
+        require_ways(self.model, "sampler=…")
 
     @property
     def generative(self) -> bool:
@@ -230,12 +243,19 @@ def _check_node(key: str, node: Any) -> None:
         check(node, key, given=1)
     elif key == "metric":
         check_metrics(node or {})
-    elif key == "optimizer" and node is not None and "_target_" not in node:
-        raise UsageError(
-            "optimizer.…: choose an optimizer too, such as optimizer=adam or optimizer=adamw"
-        )
+    elif key == "callbacks":
+        _check_callbacks(node or {})
     else:
         check(node, key)
+
+
+def _check_callbacks(nodes: Mapping[str, Any]) -> None:
+    for key, node in nodes.items():
+        if not is_component(node):
+            raise UsageError(
+                f"callbacks.{key}={node}: expected a component, as callbacks.{key}._target_=…"
+            )
+        check(node, f"callbacks.{key}")
 
 
 def _seed(config: Mapping[str, Any]) -> int:

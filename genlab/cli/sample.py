@@ -1,6 +1,7 @@
 """Draw from a trained model: a picture, single PNG images, an array, and how the draws came to be.
 
   genlab sample RUN --n 64 --seed 0
+  genlab sample RUN --n 16 --show
   genlab sample RUN --label 3 --guidance 2 -o drawn
   genlab sample RUN sampler=dpm sampler.steps=20
   genlab sample RUN --complete image.png --evidence observed:left
@@ -16,6 +17,7 @@ an array x. What was observed is tinted blue in the picture.
 from __future__ import annotations
 
 import argparse
+import shutil
 from pathlib import Path
 
 
@@ -41,6 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--out", metavar="DIR", type=Path, help="the run's own samples/ by default"
     )
+    parser.add_argument(
+        "--show", action="store_true", help="draw the picture in the terminal, in 24-bit colours"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -48,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
     from genlab.cli.arguments import runs_and_overrides
     from genlab.config import compose
     from genlab.errors import UsageError
+    from genlab.gallery.terminal import text_of
     from genlab.spelling import suggest
 
     paths, words = runs_and_overrides(args.words)
@@ -92,5 +98,7 @@ def run(args: argparse.Namespace) -> int:
             guidance=args.guidance,
             words=words,
         )
+    if args.show:
+        print(text_of(written[0], shutil.get_terminal_size().columns))
     print("\n".join(map(str, written)))
     return 0

@@ -55,7 +55,26 @@ def refused(capsys, *words: str, code: int = 2) -> str:
         ("model.hidden=fast", "expected a list, each a whole number"),
         ("model.dropout=much", "model.dropout=much: expected a number"),
         ("model.activation=swish", "expected relu or softplus or tanh"),
-        ("optimizer.lr=0.1", "optimizer=adam"),
+        (
+            "optimizer.lr=0.1",
+            "optimizer.…: choose one too, optimizer=NAME, NAME one of ",
+        ),
+        ("sampler.steps=3", "sampler.…: choose one too, sampler=NAME, NAME one of ancestral, ddim"),
+        ("logger.save_dir=x", "logger.…: choose one too, logger=NAME"),
+        (
+            "callbacks.timer=3",
+            "callbacks.timer=3: expected a component, as callbacks.timer._target_",
+        ),
+        (
+            "callbacks=timer callbacks.timer.hours=3",
+            "callbacks.timer.hours: Timer has no parameter",
+        ),
+        ("model=diffusion sampler=ddim", "sampler=… is for metric=…: name one, or metric=all"),
+        (
+            "model=diffusion sampler=ddim sampler.stepz=3 metric=frechet",
+            "DDIM has no parameter 'stepz'",
+        ),
+        ("sampler=ddim metric=frechet", "MADE draws in one way only: leave sampler=… out"),
         ("stages.fot.max_epochs=3", "MADE has no stage 'fot': its stages are fit"),
         ("stages.fit.max_epoch=3", "did you mean 'max_epochs'?"),
         ("stages.fit.max_epochs=-1", "must be at least 1"),

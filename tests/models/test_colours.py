@@ -17,6 +17,7 @@ import genlab
 from genlab.cli.main import main
 from genlab.contracts import Batch, Images
 from genlab.data import cifar10_subset
+from genlab.gallery.terminal import text_of
 from genlab.models.diffusion import Denoiser, Diffusion
 from genlab.models.draw import DRAW
 from genlab.nn.heads import Categorical
@@ -81,10 +82,12 @@ def test_a_model_of_colours_is_trained_scored_and_shown(trained, name):
         assert np.asarray(Image.open(figure).convert("RGB")).std(2).max() > 0, "no colour"
 
 
-def test_labels_and_guidance_and_other_samplers(trained, tmp_path):
+def test_labels_and_guidance_and_other_samplers(trained, tmp_path, capsys):
     run = trained("diffusion")
     words = ["--n", "2", "--label", "1", "--guidance", "2", "sampler=dpm", "sampler.steps=3"]
-    assert main(["sample", str(run.path), *words, "-o", str(tmp_path)]) == 0
+    assert main(["sample", str(run.path), *words, "-o", str(tmp_path), "--show"]) == 0
+    (grid,) = (f for f in tmp_path.glob("*.png") if "thumb" not in f.name)
+    assert capsys.readouterr().out == f"{text_of(grid, 80)}\n{grid}\n"
     (single, _) = sorted(tmp_path.glob("*/00?.png"))
     (file,) = tmp_path.glob("*.npz")
     with np.load(file, allow_pickle=False) as arrays:
