@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
+from html import escape
 
+from genlab.gallery.tables import escaped
 from genlab.gallery.views import RunView
 
 ACROSS = 3  # pictures in a row
@@ -20,13 +21,13 @@ def readme(views: Sequence[RunView], tables: str) -> str:
         "be, what it finds likely, whether it copies, and how to make it again.\n",
     ]
     for name, variant in data:
-        parts.append(f"## {_text(name)}{f' ({_text(variant)})' if variant else ''}\n")
+        parts.append(f"## {escaped(name)}{f' ({escaped(variant)})' if variant else ''}\n")
         parts.append(_pictures([v for v in views if (v.data, v.variant) == (name, variant)]))
     return "\n".join([*parts, "## Scores\n", tables])
 
 
 def _pictures(views: Sequence[RunView]) -> str:
-    """An HTML table, as Markdown's own has no cells of several lines."""
+    """An HTML table, as Markdown's own has no cells of several lines. No line of it may be empty."""
     cells = [_cell(view) for view in views]
     rows = [cells[i : i + ACROSS] for i in range(0, len(cells), ACROSS)]
     lines = [f"<tr>\n{''.join(row)}</tr>\n" for row in rows]
@@ -39,20 +40,16 @@ def _cell(view: RunView) -> str:
     if shown is not None and not shown.reason:
         target = view.samples.picture.href if view.samples else shown.href
         source, alt = f"{view.slug}/{shown.href}", f"{view.model} on {view.data}"
-        picture = f'<a href="{view.slug}/{target}"><img src="{source}" alt="{_text(alt)}"></a>'
+        picture = f'<a href="{view.slug}/{target}"><img src="{source}" alt="{_html(alt)}"></a>'
     score = "no test score"
     if view.headline is not None:
         score = f"NLL {view.headline.number} nats, {view.headline.guarantee}"
     elif view.headlines:
         score = view.headlines[0]
     return (
-        f"<td>{picture}<br><b>{_text(view.model)}</b> {_text(view.name)}<br>{_text(score)}</td>\n"
+        f"<td>{picture}<br><b>{_html(view.model)}</b> {_html(view.name)}<br>{_html(score)}</td>\n"
     )
 
 
-def _text(words: str) -> str:
-    """Words as they stand, in HTML and in Markdown."""
-    plain = (
-        words.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
-    )
-    return re.sub(r"([\\`*_{}\[\]()#!|])", r"\\\1", " ".join(plain.split()))
+def _html(words: str) -> str:
+    return escape(" ".join(words.split()))
