@@ -43,6 +43,7 @@ from genlab.runs import require_writable
 from genlab.training import TrainerSettings
 
 SEED = 0  # of the samples that every run shows, so that runs can be laid side by side
+GOLDEN = (5**0.5 - 1) / 2  # whose multiples are spread over [0, 1) after any number of them
 TRAINING = 1000  # training data whose likelihood is shown, at most
 
 
@@ -209,12 +210,17 @@ def complete(
     )
 
 
-def some_data(run: Run, n: int, split: str = "test") -> Batch:
-    """n rows of a split, evenly spread over it: rows may be sorted by class."""
+def some_data(run: Run, n: int, split: str = "test", *, mixed: bool = False) -> Batch:
+    """n rows of a split, evenly spread over it, as rows may be sorted by class.
+
+    mixed: in an order whose first few are spread over the split too, for whoever shows no more.
+    """
     run.data.prepare_data()
     run.data.setup("test")
     dataset = run.data.dataset(split)
     rows = torch.linspace(0, len(dataset) - 1, min(n, len(dataset))).round().long()
+    if mixed:
+        rows = rows[torch.argsort(torch.arange(len(rows)) * GOLDEN % 1)]
     x, label, index = dataset[rows]
     device = run.model.device
     return Batch(x.to(device), None if label is None else label.to(device), index)
@@ -227,4 +233,5 @@ def figures(run: Run, seed: int) -> Iterator[Figure]:
     if not isinstance(model, HasFigures):
         return
     noise = randomness.generator("figures", seed, device=model.device)
-    yield from model.figures(some_data(run, how_many(run.spec)), generator=noise)
+    some = some_data(run, how_many(run.spec), mixed=True)
+    yield from model.figures(some, generator=noise)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from itertools import pairwise
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from PIL import Image
 
 import genlab
 from genlab.api.display import DrawnFigure, Figures
+from genlab.api.show import some_data
 from genlab.contracts import Figure, Images, Matrix
 
 
@@ -31,6 +33,14 @@ def test_figures_are_those_of_the_model(run):
     figures = run.figures()
     assert [drawn.figure.name for drawn in figures] == ["predictions", "completions"]
     assert figures._repr_html_().count("<img") == 2
+
+
+def test_a_model_that_shows_the_first_few_data_shows_them_from_all_over_the_split(run):
+    sorted_rows = some_data(run, 64).index.tolist()
+    rows = some_data(run, 64, mixed=True).index.tolist()
+    assert sorted(rows) == sorted_rows
+    first = sorted([*rows[:8], max(rows)])
+    assert max(b - a for a, b in pairwise(first)) < max(rows) / 4
 
 
 def test_hostile_words_are_text_and_a_broken_figure_says_why():
