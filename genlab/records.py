@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from genlab.errors import UsageError
-from genlab.shapes import NOTHING, NUMBER
+from genlab.shapes import NOTHING, NUMBER, TEXT, require
 
 TYPES: dict[str, type | tuple[type, ...]] = {
     "status": str,
@@ -33,6 +33,18 @@ TYPES: dict[str, type | tuple[type, ...]] = {
     "error": (str, NOTHING),
     "export": dict,
 }
+INNER = {
+    "spec?": {
+        "name?": str,
+        "variant?": str,
+        "shape?": [int],
+        "support?": str,
+        "levels?": (int, NOTHING),
+    },
+    "sessions?": [{"versions?": dict, "git?": TEXT}],
+    "summary?": TEXT,
+    "finished?": TEXT,
+}
 NEEDED = ("status", "fingerprint", "seed", "spec", "stages")
 RESUMED = (*NEEDED, "threads", "sessions")
 THREADS = 1024  # of a process, at most
@@ -52,8 +64,10 @@ def check_record(record: Mapping[str, Any], path: Path) -> None:
     for key in ("overrides", "trusted"):
         if not all(isinstance(word, str) for word in record.get(key, [])):
             raise UsageError(f"{path}: {key} are no words")
-    if not all(isinstance(session, dict) for session in record.get("sessions", [])):
-        raise UsageError(f"{path}: sessions are not what a run writes")
+    try:
+        require(record, INNER)
+    except TypeError as error:
+        raise UsageError(f"{path}: {error}: it is not what a run writes") from None
     progress = record.get("progress")
     if progress and not all(_is(progress.get(key), NUMBER) for key in PROGRESS):
         raise UsageError(f"{path}: progress is not what a run writes")

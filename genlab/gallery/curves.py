@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
 
+from genlab.shapes import LARGEST
 from genlab.trust import read_text
 
 WIDTH, HEIGHT = 520, 260
@@ -50,20 +51,27 @@ class Chart:
     note: str
 
 
-def read_curves(path: Path) -> dict[str, dict[str, list[Point]]]:
+def read_curves(path: Path, within: Path | None = None) -> dict[str, dict[str, list[Point]]]:
     """{stage: {name: [(step, value), …]}} of a metrics.csv, stages in order.
 
-    Raises OSError or ValueError where the file cannot be read.
+    within: the folder that it must lie in. Raises OSError or ValueError where the file cannot be read.
     """
     curves: dict[str, dict[str, list[Point]]] = {}
-    with io.StringIO(read_text(path), newline="") as file:
+    with io.StringIO(read_text(path, within), newline="") as file:
         for row in csv.DictReader(file):
             if None in row.values() or not {"stage", "name", "step", "value"} <= set(row):
                 raise ValueError(f"a row of {path.name} is not stage, epoch, step, name, value")
             if row["value"]:
                 points = curves.setdefault(row["stage"], {}).setdefault(row["name"], [])
-                points.append((float(row["step"]), float(row["value"])))
+                points.append((_finite(row["step"]), _finite(row["value"])))
     return curves
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not abs(value) < LARGEST:
+        raise ValueError(f"{text} can be drawn on no axis")
+    return value
 
 
 def charts(series: dict[str, list[Point]]) -> list[Chart]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +13,23 @@ from genlab.gallery.likely import histogram
 from genlab.gallery.pixels import Grid
 from genlab.gallery.views import Draws, FigureView, RunView, Shown
 from genlab.runs import RunDirectory
+from genlab.shapes import NOTHING, TEXT, Shape, require
 from genlab.trust import Refused, read_json
 from genlab.trust.arrays import read_npz
-from genlab.trust.files import read_bytes
+from genlab.trust.files import admit, read_bytes
 from genlab.trust.pictures import size_of
+
+NAME = re.compile(r"[\w.-]+\.(png|apng|gif)", re.ASCII)  # of a picture: a browser runs no such file
+DRAWS = {
+    "kind?": str,
+    "seed?": int,
+    "label?": (int, NOTHING),
+    "n?": int,
+    "note?": str,
+    "command?": str,
+    "sampler?": TEXT,
+    "evidence?": TEXT,
+}
 
 
 def read_pictures(view: RunView, run: RunDirectory) -> None:
@@ -29,44 +43,46 @@ def read_pictures(view: RunView, run: RunDirectory) -> None:
 
 def _read_draws(view: RunView, run: RunDirectory) -> None:
     for path in sorted(run.samples.glob("*.json")):
-        entry = _read_entry(view, path)
+        entry = _read_entry(view, run, path, DRAWS)
         if entry is not None:
             view.draws.append(
                 Draws(
-                    kind=str(entry.get("kind", "samples")),
-                    picture=_picture(view, run.samples, entry.get("picture")),
-                    thumbnail=_picture(view, run.samples, entry.get("thumbnail")),
+                    kind=entry.get("kind", "samples"),
+                    picture=_picture(view, run, run.samples, entry.get("picture")),
+                    thumbnail=_picture(view, run, run.samples, entry.get("thumbnail")),
                     words=entry,
-                    note=str(entry.get("note", "")),
+                    note=entry.get("note", ""),
                     grid=_grid(entry.get("grid")),
                 )
             )
 
 
 def _read_reference(view: RunView, run: RunDirectory) -> None:
-    entry = _read_entry(view, run.figures / "data.json")
+    entry = _read_entry(view, run, run.figures / "data.json")
     if entry is not None:
         view.reference_words = entry
-        view.reference = _picture(view, run.figures, entry.get("picture"))
+        view.reference = _picture(view, run, run.figures, entry.get("picture"))
 
 
 def _read_nearest(view: RunView, run: RunDirectory) -> None:
     path = run.figures / "nearest.json"
-    entry = _read_entry(view, path)
+    entry = _read_entry(view, run, path)
     if entry is None:
         return
     with _noted(view, path):
         view.copying = copying(entry)
     if view.copying is not None and entry.get("picture") is not None:
-        view.nearest = _picture(view, run.figures, entry["picture"])
+        view.nearest = _picture(view, run, run.figures, entry["picture"])
 
 
 def _read_likelihoods(view: RunView, run: RunDirectory) -> None:
     path = run.figures / "likelihoods.json"
-    entry = _read_entry(view, path)
+    entry = _read_entry(view, run, path)
     if entry is not None:
         with _noted(view, path):
-            view.likely = histogram(read_npz(run.figures / "likelihoods.npz"), entry)
+            view.likely = histogram(
+                read_npz(admit(run.figures / "likelihoods.npz", run.path)), entry
+            )
 
 
 @contextmanager
@@ -89,13 +105,15 @@ def _grid(entry: Any) -> Grid | None:
 
 
 def _read_figures(view: RunView, run: RunDirectory) -> None:
-    entries = (_read_entry(view, run.figures / "figures.json") or {}).get("figures")
+    entries = (_read_entry(view, run, run.figures / "figures.json") or {}).get("figures")
     for entry in entries if isinstance(entries, list) else []:
         if isinstance(entry, dict):
-            view.figures.append(_figure_view(view, run.figures, entry))
+            view.figures.append(_figure_view(view, run, run.figures, entry))
 
 
-def _figure_view(view: RunView, folder: Path, entry: Mapping[str, Any]) -> FigureView:
+def _figure_view(
+    view: RunView, run: RunDirectory, folder: Path, entry: Mapping[str, Any]
+) -> FigureView:
     title, caption = str(entry.get("title", "figure")), str(entry.get("caption", ""))
     if "error" in entry:
         missing = Shown(reason=f"it could not be drawn ({entry['error']})")
@@ -105,45 +123,44 @@ def _figure_view(view: RunView, folder: Path, entry: Mapping[str, Any]) -> Figur
     return FigureView(
         title,
         caption,
-        _picture(view, folder, files.get("still")),
-        _picture(view, folder, files["animation"]) if "animation" in files else None,
-        _picture(view, folder, files["download"]) if "download" in files else None,
+        _picture(view, run, folder, files.get("still")),
+        _picture(view, run, folder, files["animation"]) if "animation" in files else None,
+        _picture(view, run, folder, files["download"]) if "download" in files else None,
         str(entry.get("note", "")),
-        _picture(view, folder, files["frames"]) if "frames" in files else None,
+        _picture(view, run, folder, files["frames"]) if "frames" in files else None,
         _grid(entry.get("sheet")),
     )
 
 
-def _read_entry(view: RunView, path: Path) -> dict[str, Any] | None:
+def _read_entry(
+    view: RunView, run: RunDirectory, path: Path, shape: Shape = dict
+) -> dict[str, Any] | None:
     """A JSON object; None where there is no such file and, with a problem noted, where it holds something
-    else.
+    else, or lies elsewhere.
     """
     if not path.is_file():
         return None
     try:
-        entry = read_json(path)
-        if not isinstance(entry, dict):
-            raise ValueError("it holds no JSON object")
-    except (OSError, ValueError) as error:
+        entry = read_json(path, run.path)
+        require(entry, shape)
+    except (OSError, ValueError, TypeError) as error:
         view.problems.append(f"{path.name} is unreadable: {error}")
         return None
     return entry
 
 
-def _picture(view: RunView, folder: Path, name: Any) -> Shown:
-    """A picture file of the run, taken into view.files if it is one, whole and inside the folder."""
-    if not isinstance(name, str) or Path(name).name != name:
+def _picture(view: RunView, run: RunDirectory, folder: Path, name: Any) -> Shown:
+    """A picture file of the run, taken into view.files if it is one, whole and inside the run."""
+    if not isinstance(name, str) or not NAME.fullmatch(name):
         return Shown(reason="no picture is named")
     path = folder / name
+    if not path.is_file():
+        return Shown(reason=f"{name} is missing")
     try:
-        if path.resolve().parent != folder.resolve():
-            return Shown(reason=f"{name} lies outside the run")
-        if not path.is_file():
-            return Shown(reason=f"{name} is missing")
-        data = read_bytes(path)
+        data = read_bytes(path, run.path)
         width, height = size_of(data, ("PNG", "GIF"))
-    except (Refused, OSError, ValueError) as error:
-        return Shown(reason=f"{name} is unreadable ({error})")
+    except (OSError, ValueError) as error:
+        return Shown(reason=f"{name} is unreadable ({error})".replace(f"{run.path}/", ""))
     href = f"{folder.name}/{name}"
     view.files[href] = data
     return Shown(href, width, height)

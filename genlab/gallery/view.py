@@ -68,7 +68,7 @@ def _read_record(view: RunView, run: RunDirectory, record: Mapping[str, Any]) ->
     view.seconds = _number(record.get("training_seconds"))
     view.versions = list(_versions(record))
     try:
-        view.config = read_text(run.config)
+        view.config = read_text(run.config, run.path)
     except Refused as error:
         view.problems.append(f"config.yaml is unreadable: {error}")
 
@@ -239,19 +239,20 @@ def _quality_view(view: RunView, section: quality.Section) -> QualityView:
 
 def _read_selection(view: RunView, record: Mapping[str, Any]) -> None:
     try:
-        view.selection = read_selection(record)
-    except (KeyError, TypeError, ValueError) as error:
+        found = read_selection(record)
+        if found is not None:
+            view.selection_table = selection.table(found)
+            view.selection_figure = selection.figure(found)
+        view.selection = found
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         view.problems.append(f"the selection is unreadable: {type(error).__name__}: {error}")
-    if view.selection is not None:
-        view.selection_table = selection.table(view.selection)
-        view.selection_figure = selection.figure(view.selection)
 
 
 def _read_curves(view: RunView, run: RunDirectory, record: Mapping[str, Any]) -> None:
     if not run.curves.is_file():
         return
     try:
-        curves = read_curves(run.curves)
+        curves = read_curves(run.curves, run.path)
     except (OSError, ValueError) as error:
         view.problems.append(f"{run.curves.name} is unreadable: {error}")
         return

@@ -13,6 +13,8 @@ from genlab.gallery.likely import Histogram
 from genlab.gallery.pixels import Grid
 from genlab.gallery.selection import Selection
 
+UNREADABLE = "unreadable"  # the status of a run whose record cannot be used
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -131,7 +133,7 @@ class RunView:
     data: str = "unknown data"
     variant: str = ""
     datum: str = ""
-    status: str = "unreadable"
+    status: str = UNREADABLE
     reason: str = ""
     summary: str = ""
     experiment: str = ""
@@ -159,6 +161,10 @@ class RunView:
     config: str = ""
     problems: list[str] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def readable(self) -> bool:
+        return self.status != UNREADABLE
 
     @property
     def samples(self) -> Draws | None:

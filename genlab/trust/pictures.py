@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -22,9 +24,7 @@ def read_picture(file: Path | IO[bytes], *, upright: bool = False) -> Image.Imag
     """
     if isinstance(file, Path):
         admit(file)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of broken metadata, which nobody reads
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
+    with _warned():
         try:
             with Image.open(file, formats=FORMATS) as image:
                 image.load()
@@ -34,14 +34,26 @@ def read_picture(file: Path | IO[bytes], *, upright: bool = False) -> Image.Imag
 
 
 def size_of(content: bytes, formats: tuple[str, ...]) -> tuple[int, int]:
-    """(width, height) of a picture whose parts are whole, without decoding it. Raises Refused."""
-    try:
-        with Image.open(io.BytesIO(content), formats=formats) as image:
-            size = image.size
-            image.verify()
-    except Exception as error:
-        raise Refused(_reason(error)) from error
+    """(width, height) of a picture whose parts are whole, without decoding it. Raises Refused, also for
+    one that ``read_picture`` would not decode.
+    """
+    with _warned():
+        try:
+            with Image.open(io.BytesIO(content), formats=formats) as image:
+                size = image.size
+                image.verify()
+        except Exception as error:
+            raise Refused(_reason(error)) from error
     return size
+
+
+@contextmanager
+def _warned() -> Iterator[None]:
+    """Broken metadata, which nobody reads, pass; too many pixels are an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
 
 
 def _reason(error: Exception) -> str:

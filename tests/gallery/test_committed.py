@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from genlab.cli.main import main
-from genlab.gallery.page import MANIFEST, build
+from genlab.gallery.page import build
+from genlab.gallery.site import MANIFEST
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "samples"

@@ -10,7 +10,8 @@ import torch
 
 from genlab.contracts import DataSpec, Figure, Images, UsageError
 from genlab.gallery import page as page_module
-from genlab.gallery.page import MANIFEST, build
+from genlab.gallery.page import build
+from genlab.gallery.site import MANIFEST, STAGING
 from genlab.gallery.store import write_figures
 from genlab.runs import write_json
 
@@ -228,9 +229,8 @@ def test_a_run_shows_only_its_own_files(make_run, built, tmp_path):
     (run.figures / "figures.json").write_text(json.dumps({"figures": entries}))
     _, pages = built(run)
     text = pages["one"].text
-    assert "no picture is named" in text
-    assert "link.png lies outside the run" in text
-    assert "data.json is unreadable" in text
+    assert "link.png leads out of" in text
+    assert text.count("no picture is named") == 2
 
 
 def test_a_number_that_cannot_be_trusted_is_not_printed(make_run, make_score, built):
@@ -303,3 +303,155 @@ def test_the_same_runs_give_the_same_bytes(make_run, tmp_path):
         build([run.path], tmp_path / folder)
     for path in (p for p in (tmp_path / "a").rglob("*") if p.is_file()):
         assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes()
+
+
+def test_a_link_out_of_a_run_is_not_shown(make_run, built, tmp_path):
+    (tmp_path / "secret").write_text("TOPSECRET")
+    run = make_run()
+    for file in (run.config, run.curves, run.samples / "seed-1.json"):
+        file.unlink(missing_ok=True)
+        file.symlink_to(tmp_path / "secret")
+    _, pages = built(run)
+    assert "TOPSECRET" not in pages["one"].text
+    assert pages["one"].text.count("leads out of") == 3
+
+
+def test_a_page_that_a_picture_would_be_is_none(make_run, built):
+    run = make_run()
+    evil = run.figures / "evil.html"
+    evil.write_bytes((run.samples / "seed-0.png").read_bytes())
+    entry = {"title": "f", "caption": "", "files": {"still": evil.name}, "animated": False}
+    (run.figures / "figures.json").write_text(json.dumps({"figures": [entry]}))
+    index, _ = built(run)
+    assert not list(index.folder.rglob("evil.html"))
+
+
+@pytest.mark.parametrize("key", ["training_seconds", "parameters", "finished"])
+def test_a_run_that_stopped_before_its_first_step_is_shown(make_run, built, key):
+    run = make_run()
+    record = json.loads(run.record.read_text())
+    record.pop(key, None)
+    run.record.write_text(json.dumps(record | {"status": "interrupted"}))
+    index, _ = built(run)
+    assert "The run was interrupted" in index.text
+
+
+SPOILT = {
+    "spec of another shape": ("run.json", {"spec": {"name": "bits", "shape": "wide"}}),
+    "versions that are none": ("run.json", {"sessions": [{"versions": "2.13"}]}),
+    "a sample without a seed": ("samples/seed-0.json", {"seed": None}),
+    "candidates unlike each other": (
+        "run.json",
+        {
+            "selection": {
+                "of": 2,
+                "chosen": None,
+                "candidates": [
+                    {"values": {"a": 1, "b": 2}, "validation": 1e300},
+                    {"values": {"a": 1, "c": 2}, "validation": 1.0},
+                ],
+            }
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize(("file", "change"), SPOILT.values(), ids=SPOILT.keys())
+def test_a_file_of_another_kind_is_named_and_the_rest_is_written(make_run, built, file, change):
+    run, other = make_run("one"), make_run("other")
+    path = run.path / file
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    _, pages = built(run, other)
+    assert re.search("unreadable|cannot be used", pages["one"].text)
+    assert "Imagined" in pages["other"].text
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "1e301"])
+def test_curves_that_can_be_drawn_on_no_axis_are_named(make_run, built, value):
+    run = make_run()
+    run.curves.write_text(f"stage,epoch,step,name,value\nfit,1,10,loss,1\nfit,1,20,loss,{value}\n")
+    _, pages = built(run)
+    assert f"metrics.csv is unreadable: {value}" in pages["one"].text
+
+
+def test_what_nobody_has_foreseen_is_said_on_the_page_and_others_are_written(
+    make_run, built, monkeypatch
+):
+    def broken(view, run):
+        if run.path.name == "one":
+            raise ZeroDivisionError("by chance")
+
+    monkeypatch.setattr("genlab.gallery.view.read_pictures", broken)
+    index, _ = built(make_run("one"), make_run("other"))
+    assert "It cannot be shown (ZeroDivisionError: by chance)." in index.text
+    assert "Imagined" in index.text
+
+
+def test_a_run_is_never_replaced_by_its_page(make_run, tmp_path):
+    runs = [make_run(name).path for name in "ab"]
+    before = (runs[0] / "run.json").read_bytes()
+    with pytest.raises(UsageError, match="is a run, which no page takes the place of"):
+        build(runs, tmp_path / "runs", overwrite=True)
+    assert (runs[0] / "run.json").read_bytes() == before
+    assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == ["a", "b"]
+
+
+def test_in_a_gallery_what_genlab_did_not_write_is_replaced_only_if_asked(make_run, tmp_path):
+    out, run = tmp_path / "out", make_run().path
+    build([run], out)
+    (out / "README.md").write_text("mine")
+    with pytest.raises(UsageError, match=r"README\.md was not written by genlab gallery"):
+        build([run], out, markdown=True)
+    build([run], out)
+    assert (out / "README.md").read_text() == "mine"
+    build([run], out, markdown=True, overwrite=True)
+    assert "Samples" in (out / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda out, away: (out / "one").symlink_to(away), "is no folder of this gallery's own"),
+        (lambda out, away: (out / "one").write_text("mine"), "is no folder of this gallery's own"),
+        (lambda out, away: (out / "index.html").mkdir(), "index.html is a folder"),
+    ],
+)
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_cannot_be_replaced_is_said_before_anything_is(
+    make_run, tmp_path, spoil, says, overwrite
+):
+    out, run, other = tmp_path / "out", make_run("one").path, make_run("other").path
+    build([other], out)
+    away = tmp_path / "away"
+    away.mkdir()
+    (out / "index.html").unlink()
+    spoil(out, away)
+    before = sorted(p for p in out.rglob("*"))
+    (out / MANIFEST).write_text(json.dumps({"files": ["other/index.html"]}))
+    with pytest.raises(UsageError, match=says):
+        build([run], out, overwrite=overwrite)
+    assert sorted(p for p in out.rglob("*")) == before
+    assert not any(away.iterdir())
+
+
+def test_a_folder_in_the_list_and_a_link_for_the_staging_are_left_alone(make_run, tmp_path):
+    out, run = tmp_path / "out", make_run().path
+    build([run], out)
+    listed = json.loads((out / MANIFEST).read_text())["files"]
+    (out / MANIFEST).write_text(json.dumps({"files": ["one", *listed]}))
+    (out / STAGING).symlink_to(tmp_path / "runs")
+    build([run], out)
+    assert (out / "one" / "index.html").is_file()
+    assert (tmp_path / "runs" / "one" / "run.json").is_file()
+    assert not (out / STAGING).exists()
+
+
+def test_a_record_that_cannot_be_read_does_not_end_the_readme(make_run, tmp_path):
+    good, bad = make_run("good"), make_run("bad")
+    bad.record.write_text("{")
+    site = build([good.path, bad.path], tmp_path / "out", markdown=True).parent
+    assert "18.80" in (site / "README.md").read_text()
+    bad.record.write_text(good.record.read_text())
+    bad.config.unlink()
+    site = build([good.path, bad.path], tmp_path / "out", markdown=True).parent
+    assert "it has no config.yaml" in (site / "bad" / "index.html").read_text()
