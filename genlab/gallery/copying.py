@@ -11,6 +11,8 @@ import numpy as np
 
 from genlab.gallery.likely import TITLES
 
+TOO_COARSE = 0.25  # an error of a share that lies between 0 and 1
+
 
 @dataclass(frozen=True)
 class Copying:
@@ -48,11 +50,24 @@ def _sentence(samples: np.ndarray, data: np.ndarray, binary: bool, entry: Mappin
     a, b = (f"{np.median(distances):.3g}" for distances in (samples, data))
     unit = "entries that differ" if binary else "Euclidean distance"
     return (
-        f"{_verdict(share, error, unseen)} The nearest of {int(entry['training']):,} training data is {a} "
+        f"{_verdict(samples, data, unseen)} The nearest of {int(entry['training']):,} training data is {a} "
         f"away from a sample and {b} from one of the {unseen} ({unit}, medians of {len(samples)}). Of such "
         f"a pair, the sample is the nearer one in {100 * share:.0f} ± {100 * error:.0f} % of cases, where "
         f"50 % is no difference. {_exact(samples, data, unseen)}"
     )
+
+
+def _verdict(samples: np.ndarray, data: np.ndarray, unseen: str) -> str:
+    share, error = _nearer(samples, data)
+    if error > TOO_COARSE:
+        return "There are too few samples to tell whether it copies."
+    if _copies_more(samples, data):
+        return f"It copies: more samples than {unseen} equal a training datum."
+    if share > 0.5 + 2 * error:
+        return f"Samples lie nearer to the training data than {unseen} do, as copies would."
+    how = "further from" if share < 0.5 - 2 * error else "about as far from"
+    than = "than" if how == "further from" else "as"
+    return f"No sign of copying: samples lie {how} the training data {than} {unseen} do."
 
 
 def _nearer(samples: np.ndarray, data: np.ndarray) -> tuple[float, float]:
@@ -63,12 +78,12 @@ def _nearer(samples: np.ndarray, data: np.ndarray) -> tuple[float, float]:
     return share, math.sqrt((n + m + 1) / (12 * n * m))
 
 
-def _verdict(share: float, error: float, unseen: str) -> str:
-    if share > 0.5 + 2 * error:
-        return f"Samples lie nearer to the training data than {unseen} do, as copies would."
-    how = "further from" if share < 0.5 - 2 * error else "about as far from"
-    than = "than" if how == "further from" else "as"
-    return f"No sign of copying: samples lie {how} the training data {than} {unseen} do."
+def _copies_more(samples: np.ndarray, data: np.ndarray) -> bool:
+    """Whether the share of copies is above that among the data by two errors, those of no difference."""
+    n, m = len(samples), len(data)
+    copies, of_data = (samples == 0).mean(), (data == 0).mean()
+    both = (n * copies + m * of_data) / (n + m)
+    return copies - of_data > 2 * math.sqrt(both * (1 - both) * (1 / n + 1 / m))
 
 
 def _exact(samples: np.ndarray, data: np.ndarray, unseen: str) -> str:
@@ -76,6 +91,6 @@ def _exact(samples: np.ndarray, data: np.ndarray, unseen: str) -> str:
     if not copies:
         return "No sample equals a training datum."
     return (
-        f"{copies} of the {len(samples)} samples equal a training datum, and so do {of_data} of "
-        f"{len(data)} {unseen}."
+        f"{copies} of the {len(samples)} samples {'equals' if copies == 1 else 'equal'} a training datum, and "
+        f"so {'does' if of_data == 1 else 'do'} {of_data} of {len(data)} {unseen}."
     )

@@ -105,38 +105,45 @@ def _error(x: np.ndarray) -> float:
 
 
 def _mean(x: np.ndarray) -> str:
-    return f"{x.mean():.2f} ± {_error(x):.2f}"
+    return f"{x.mean():.2f} ± {_error(x):.2f}" if len(x) > 1 else f"{x.mean():.2f}"
 
 
 def _sentence(sets: Mapping[str, np.ndarray], split: str) -> str:
-    """What the means say of learning by heart, and of samples."""
+    """What the means say of overfitting, and of samples; nothing where a set is too small for an error."""
     held_out = sets.get(split)
     if held_out is None:
         return ""
-    said = []
+    said, unseen = [], TITLES.get(split, split)
     if "train" in sets and split != "train":
-        said.append(_by_heart(sets["train"], held_out, TITLES.get(split, split)))
+        said.append(_overfits(*_gap(sets["train"], held_out), unseen))
     if "samples" in sets:
-        said.append(_own(sets["samples"], held_out, TITLES.get(split, split)))
-    return " ".join(said)
+        said.append(_own(*_gap(sets["samples"], held_out), unseen))
+    return " ".join(filter(None, said))
 
 
-def _by_heart(train: np.ndarray, held_out: np.ndarray, unseen: str) -> str:
-    gap, error = _gap(train, held_out)
+def _overfits(gap: float, error: float, unseen: str) -> str:
+    if np.isnan(error):
+        return ""
     if gap > 2 * error:
         return (
-            f"It has learned some of its training data by heart: it finds them likelier than {unseen}, by "
-            f"{gap:.2f} ± {error:.2f} nats."
+            f"It finds its training data likelier than {unseen}, by {gap:.2f} ± {error:.2f} nats: by so much "
+            "it overfits."
+        )
+    if gap < -2 * error:
+        return (
+            f"It finds its training data less likely than {unseen}, by {-gap:.2f} ± {error:.2f} nats: the "
+            "two are different data, and it does not overfit."
         )
     return (
-        f"It finds its training data about as likely as {unseen} ({gap:.2f} ± {error:.2f} nats more): it "
-        "has not learned them by heart."
+        f"Between its training data and {unseen} no difference is seen ({gap:.2f} ± {error:.2f} nats), and "
+        "so no overfitting."
     )
 
 
-def _own(samples: np.ndarray, held_out: np.ndarray, unseen: str) -> str:
+def _own(gap: float, error: float, unseen: str) -> str:
     """Of a model that is right, samples and data that it has not seen are alike."""
-    gap, error = _gap(samples, held_out)
+    if np.isnan(error):
+        return ""
     if not abs(gap) > 2 * error:
         return f"Its samples are about as likely as {unseen}, as those of a right model would be."
     side = "likelier" if gap > 0 else "less likely"

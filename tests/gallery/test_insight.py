@@ -21,7 +21,7 @@ def entry(samples: list[float], held_out: list[float], support: str = "levels") 
         ([1.0, 2.0] * 5, [1.0, 2.0] * 5, 50, "No sign of copying: samples lie about as far from"),
         ([1.0, 1.0] * 5, [2.0, 3.0] * 5, 100, "Samples lie nearer to"),
         ([5.0, 5.0] * 5, [2.0, 3.0] * 5, 0, "No sign of copying: samples lie further from"),
-    ],
+    ],  # the error: sqrt(21 / 1200)
 )
 def test_the_share_of_pairs_decides(samples, held_out, share, verdict):
     said = copying(entry(samples, held_out)).sentence
@@ -30,10 +30,30 @@ def test_the_share_of_pairs_decides(samples, held_out, share, verdict):
     assert "No sample equals a training datum" in said
 
 
+@pytest.mark.parametrize(
+    ("copies", "of_data", "verdict"),
+    [
+        (20, 0, "It copies: more samples than test data equal a training datum."),
+        (4, 0, "It copies"),  # 1/16 against two errors of sqrt(1/32 · 31/32 / 32)
+        (3, 0, "No sign of copying"),
+        (20, 20, "No sign of copying"),
+    ],
+)
+def test_copies_are_said_also_where_the_others_lie_far(copies, of_data, verdict):
+    samples, data = [0.0] * copies + [8.0] * (64 - copies), [0.0] * of_data + [5.0] * (64 - of_data)
+    assert copying(entry(samples, data)).sentence.startswith(verdict)
+
+
+def test_of_few_samples_nothing_is_said():
+    assert copying(entry([0.0], [5.0])).sentence.startswith("There are too few samples to tell")
+
+
 def test_bits_are_counted_and_copies_named():
     found = copying(entry([0.0, 3**0.5], [1.0, 0.0], "binary"))
     assert found.distances == ("a copy of it", "3 entries differ")
-    assert "1 of the 2 samples equal a training datum, and so do 1 of 2 test data" in found.sentence
+    assert (
+        "1 of the 2 samples equals a training datum, and so does 1 of 2 test data" in found.sentence
+    )
 
 
 @pytest.mark.parametrize(
@@ -68,11 +88,27 @@ def test_outlines_have_the_shares_of_each_set():
 def test_a_gap_to_training_data_is_said():
     noise = np.linspace(-1, 1, 100)
     far = histogram({"test": noise - 5, "train": noise, "samples": noise}, ABOUT)
-    assert "by heart: it finds them likelier than test data, by 5.00 ± 0.08 nats" in far.sentence
+    assert "training data likelier than test data, by 5.00 ± 0.08 nats: by so much it overfits" in (
+        far.sentence
+    )
     assert "Its samples are likelier than test data, by 5.00 ± 0.08 nats" in far.sentence
     near = histogram({"test": noise, "train": noise + 0.01, "samples": noise}, ABOUT)
     assert "Its samples are about as likely as test data" in near.sentence
-    assert "about as likely as test data (0.01 ± 0.08 nats more)" in near.sentence
+    assert "and test data no difference is seen (0.01 ± 0.08 nats)" in near.sentence
+    less = histogram({"test": noise, "train": noise - 5}, ABOUT)
+    assert "training data less likely than test data, by 5.00 ± 0.08 nats" in less.sentence
+
+
+def test_one_datum_has_no_error_and_nothing_is_said():
+    shown = histogram({"test": np.zeros(1), "train": np.ones(9), "samples": np.ones(1)}, ABOUT)
+    assert shown.sentence == ""
+    assert [line.mean for line in shown.lines] == ["0.00", "1.00 ± 0.00", "1.00"]
+
+
+def test_what_lies_beyond_the_axis_is_counted_at_its_end():
+    (line,) = histogram({"test": np.repeat([-100.0, 0.0], [1, 9])}, ABOUT).lines
+    found = [height for height in heights(line.points) if height]
+    assert found == pytest.approx([1 / 9 / 1.05, 1 / 1.05], abs=0.005)
 
 
 @pytest.mark.parametrize("values", [[], [np.nan, 1.0], [[1.0]]])
