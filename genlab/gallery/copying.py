@@ -91,6 +91,6 @@ def _exact(samples: np.ndarray, data: np.ndarray, unseen: str) -> str:
     if not copies:
         return "No sample equals a training datum."
     return (
-        f"{copies} of the {len(samples)} samples {'equals' if copies == 1 else 'equal'} a training datum, and "
-        f"so {'does' if of_data == 1 else 'do'} {of_data} of {len(data)} {unseen}."
+        f"{copies} of the {len(samples)} samples {'equals' if copies == 1 else 'equal'} a training datum, "
+        f"and so {'does' if of_data == 1 else 'do'} {of_data} of {len(data)} {unseen}."
     )

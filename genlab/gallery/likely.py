@@ -126,8 +126,8 @@ def _overfits(gap: float, error: float, unseen: str) -> str:
         return ""
     if gap > 2 * error:
         return (
-            f"It finds its training data likelier than {unseen}, by {gap:.2f} ± {error:.2f} nats: by so much "
-            "it overfits."
+            f"It finds its training data likelier than {unseen}, by {gap:.2f} ± {error:.2f} nats: by so "
+            "much it overfits."
         )
     if gap < -2 * error:
         return (
