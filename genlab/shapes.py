@@ -90,3 +90,9 @@ def optional(value: Any, shape: Shape, where: str) -> None:
     """As ``require``, unless there is none."""
     if value is not None:
         require(value, shape, where)
+
+
+def require_some(value: list[Any], where: str) -> None:
+    """Raise TypeError for a list that is empty."""
+    if not value:
+        raise TypeError(f"{where} is empty")

@@ -15,7 +15,7 @@ from torch import Tensor
 from genlab import randomness
 from genlab.api.evidence import KINDS, kind_of, read_evidence
 from genlab.api.general import general_figures
-from genlab.api.nearest import nearest
+from genlab.api.nearest import looked_at, nearest
 from genlab.api.run import Run, require_label
 from genlab.api.scorer import Scorer
 from genlab.contracts import (
@@ -76,7 +76,7 @@ def show_run(
     if drawn is not None:
         _write_samples(run, drawn, some.x.cpu(), split, about)
     if likely is not None:
-        write_likelihoods(run.directory, *likely)
+        write_likelihoods(run.directory, *likely, seed=SEED)
     shown = chain(general, figures(run, SEED))
     write_figures(run.directory, shown, seed=SEED, about=about)
 
@@ -113,7 +113,16 @@ def _write_samples(
     train = run.data.dataset("train")
     found, distance = nearest(train, samples)
     distances = {"samples": distance, "held out": nearest(train, data)[1]}
-    write_nearest(run.directory, found, distances, run.spec, split=split, training=len(train))
+    write_nearest(
+        run.directory,
+        found,
+        distances,
+        run.spec,
+        seed=SEED,
+        split=split,
+        training=len(train),
+        looked_at=len(looked_at(train, samples)),
+    )
 
 
 def sample(

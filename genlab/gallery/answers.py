@@ -152,6 +152,7 @@ def is_answers(content: Any) -> bool:
 def _checked(answers: Any) -> dict[str, Any]:
     """The answers, if they have what every reader needs. Raises what a wrong shape makes Python raise."""
     shapes.require(answers, shapes.ANSWERS)
+    shapes.require_some(answers["metric"]["shown"], "metric.shown")
     for key in answers["metric"]["shown"]:
         shapes.require(answers["floor"]["values"][key], shapes.NUMBER, f"floor.{key}")
         shapes.require(answers["values"][key], shapes.VALUE, key)

@@ -14,10 +14,9 @@ from genlab.contracts import (
     Noisy,
     Observed,
     Pooled,
-    Support,
 )
 from genlab.contracts.figures import UNKNOWN
-from genlab.gallery.drawing import COLUMNS, REAL_RANGE, About, Drawn, draw
+from genlab.gallery.drawing import COLUMNS, REAL_RANGE, About, Drawn, draw, scale_of
 
 
 def completion_grid(
@@ -31,14 +30,15 @@ def completion_grid(
     if not spec.is_image:
         return draw(Figure("completions", "", Matrix(draws.flatten(0, 1).flatten(1))), about)
     given, mask = _picture(evidence)
-    if spec.support is Support.REAL:
+    note = scale_of(spec)
+    if note:
         given, draws = ((value + REAL_RANGE) / (2 * REAL_RANGE) for value in (given, draws))
     known = given if mask is None else torch.where(mask, given, torch.full_like(given, UNKNOWN))
-    cells = torch.cat([known[None], draws]).clamp(0, 1).transpose(0, 1)
+    cells = torch.cat([known[None], draws]).transpose(0, 1)
     seen = None if mask is None else mask[:, None, 0].expand(*cells.shape[:2], *cells.shape[-2:])
     pixels, seen = _laid_out(cells, UNKNOWN), None if seen is None else _laid_out(seen, False)
     drawn = draw(Figure("completions", "", Images(pixels, seen)), about)
-    words = "First the evidence alone, then draws given it."
+    words = f"First the evidence alone, then draws given it. {note}".strip()
     return Drawn(drawn.pictures, f"{words} {drawn.note}".strip())
 
 

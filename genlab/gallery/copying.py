@@ -16,10 +16,13 @@ TOO_COARSE = 0.25  # an error of a share that lies between 0 and 1
 
 @dataclass(frozen=True)
 class Copying:
-    """sentence: what the distances say. distances: of each sample to its nearest datum, in words."""
+    """sentence: what the distances say. distances: of each sample to its nearest datum, in words. seed: of
+    the samples.
+    """
 
     sentence: str
     distances: tuple[str, ...]
+    seed: int
 
 
 def copying(entry: Mapping[str, Any]) -> Copying:
@@ -33,7 +36,8 @@ def copying(entry: Mapping[str, Any]) -> Copying:
     if binary:
         of_samples, of_data = np.rint(of_samples**2), np.rint(of_data**2)
     sentence = _sentence(of_samples, of_data, binary, entry)
-    return Copying(sentence, tuple(_distance(value, binary) for value in of_samples))
+    distances = tuple(_distance(value, binary) for value in of_samples)
+    return Copying(sentence, distances, int(entry.get("seed", 0)))
 
 
 def _distance(value: float, binary: bool) -> str:
@@ -50,11 +54,18 @@ def _sentence(samples: np.ndarray, data: np.ndarray, binary: bool, entry: Mappin
     a, b = (f"{np.median(distances):.3g}" for distances in (samples, data))
     unit = "entries that differ" if binary else "Euclidean distance"
     return (
-        f"{_verdict(samples, data, unseen)} The nearest of {int(entry['training']):,} training data is {a} "
-        f"away from a sample and {b} from one of the {unseen} ({unit}, medians of {len(samples)}). Of such "
+        f"{_verdict(samples, data, unseen)} The nearest of {_training(entry)} training data is {a} away "
+        f"from a sample and {b} from one of the {unseen} ({unit}, medians of {len(samples)}). Of such "
         f"a pair, the sample is the nearer one in {100 * share:.0f} ± {100 * error:.0f} % of cases, where "
         f"50 % is no difference. {_exact(samples, data, unseen)}"
     )
+
+
+def _training(entry: Mapping[str, Any]) -> str:
+    all_of_them, looked_at = int(entry["training"]), int(entry.get("looked_at", entry["training"]))
+    if looked_at == all_of_them:
+        return f"{all_of_them:,}"
+    return f"{looked_at:,} of the {all_of_them:,}"
 
 
 def _verdict(samples: np.ndarray, data: np.ndarray, unseen: str) -> str:
@@ -89,8 +100,8 @@ def _copies_more(samples: np.ndarray, data: np.ndarray) -> bool:
 def _exact(samples: np.ndarray, data: np.ndarray, unseen: str) -> str:
     copies, of_data = int((samples == 0).sum()), int((data == 0).sum())
     if not copies:
-        return "No sample equals a training datum."
+        return "No sample equals one of these training data."
     return (
-        f"{copies} of the {len(samples)} samples {'equals' if copies == 1 else 'equal'} a training datum, "
-        f"and so {'does' if of_data == 1 else 'do'} {of_data} of {len(data)} {unseen}."
+        f"{copies} of the {len(samples)} samples {'equals' if copies == 1 else 'equal'} one of these "
+        f"training data, and so {'does' if of_data == 1 else 'do'} {of_data} of {len(data)} {unseen}."
     )

@@ -156,12 +156,17 @@ def _sentence(*notes: str) -> str:
     return " ".join(note for note in notes if note)
 
 
+def scale_of(spec: DataSpec) -> str:
+    """What black and white are, where that is not 0 and 1."""
+    if spec.support is not Support.REAL:
+        return ""
+    return f"Standardised values from −{REAL_RANGE:g} (black) to {REAL_RANGE:g} (white)."
+
+
 def _unit_interval(x: np.ndarray, spec: DataSpec) -> tuple[np.ndarray, str]:
     """x on the scale on which it is painted, and a note where that is not its own."""
-    if spec.support is not Support.REAL:
-        return x, ""
-    note = f"Standardised values from −{REAL_RANGE:g} (black) to {REAL_RANGE:g} (white)."
-    return (x + REAL_RANGE) / (2 * REAL_RANGE), note
+    note = scale_of(spec)
+    return ((x + REAL_RANGE) / (2 * REAL_RANGE) if note else x), note
 
 
 # ----------------------------------------------------------------------------------------------- images
@@ -259,10 +264,9 @@ def _draw_surface(surface: Surface, about: About | None) -> Drawn:
 
 def _draw_rows(x: np.ndarray, spec: DataSpec, about: About | None) -> Drawn:
     """x: (n, D): a row for each datum, a column for each variable."""
-    legend = "One row per datum, one column per variable"
-    if spec.support is Support.REAL:
-        return _drawn(heat_map(x), about, f"{legend}.")
-    painted = paint(x[None])
+    scaled, note = _unit_interval(x, spec)
+    painted = paint(scaled[None])
     factor = max(1, min(10, 480 // max(x.shape)))
     picture = tile(magnify(painted.colours, factor)[None], 1)
-    return _drawn(picture, about, f"{legend}; 1 is white, 0 is black.", painted.note)
+    legend = "One row per datum, one column per variable."
+    return _drawn(picture, about, legend, note or "1 is white, 0 is black.", painted.note)

@@ -29,7 +29,7 @@ class Outline:
 
 @dataclass(frozen=True)
 class Histogram:
-    """nats: of each sample, in the order in which they are shown."""
+    """nats: of each sample, in the order in which they are shown. seed: of the samples."""
 
     lines: tuple[Outline, ...]
     x_ticks: tuple[Tick, ...]
@@ -38,10 +38,12 @@ class Histogram:
     y_label: str
     sentence: str
     nats: tuple[float, ...]
+    seed: int
 
 
 def histogram(sets: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Histogram:
-    """sets: (n,) nats of each; about: split, guarantee, measure and method of the numbers.
+    """sets: (n,) nats of each; about: split, guarantee, measure and method of the numbers, and the
+    samples' seed.
 
     Raises ValueError where there is nothing to draw.
     """
@@ -67,6 +69,7 @@ def histogram(sets: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Histo
         "share of each set",
         _sentence(dict(known), str(about["split"])),
         tuple(float(value) for value in sets["samples"]) if "samples" in sets else (),
+        int(about.get("seed", 0)),
     )
 
 

@@ -95,9 +95,13 @@ def _index(views: Sequence[RunView]) -> bytes:
     choices = {
         "models": sorted({view.model for view in views}),
         "data": sorted({view.data for view in views}),
-        "guarantees": sorted({view.headline.guarantee for view in views if view.headline}),
+        "kinds": sorted({view.headline.kind for view in views if view.headline}),
     }
-    return render("index.html", "index.js", runs=views, choices=choices).encode()
+    scored = [
+        (*view.headline.group, view.headline.nll, view.slug) for view in views if view.headline
+    ]
+    ranks = {slug: rank for rank, (*_, slug) in enumerate(sorted(scored))}
+    return render("index.html", "index.js", runs=views, choices=choices, ranks=ranks).encode()
 
 
 def _readme(views: Sequence[RunView], runs: Sequence[Path]) -> bytes:

@@ -75,13 +75,15 @@ REFERENCE = "training data"
 UNLIKELY = 0.01  # a p-value below which chance is no explanation
 
 Column = tuple[str, str, str]  # metric, parameters as JSON, key
+Values = dict[Column, float | None]
 
 
 @dataclass
 class Section:
     """Measurements that may be compared: the same data, split, n and features.
 
-    rows: run (or REFERENCE, first) → column → number.
+    reference: column → number of training data in the samples' place. rows: the same for each run, by its
+    path and its name.
     """
 
     data: str
@@ -90,7 +92,8 @@ class Section:
     n: int
     features: str
     accuracy: float | None
-    rows: dict[str, dict[Column, float | None]] = field(default_factory=lambda: {REFERENCE: {}})
+    reference: Values = field(default_factory=dict)
+    rows: dict[tuple[Path, str], Values] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -100,15 +103,15 @@ class Section:
             f"features {self.features}{accuracy}"
         )
 
-    def add(self, run: str, quality: Mapping[str, Any]) -> None:
+    def add(self, run: Path, quality: Mapping[str, Any]) -> None:
         """Take up a measurement; of several of one kind, the last that is added."""
         name = quality["metric"]["name"]
         parameters = json.dumps(quality["metric"]["parameters"], sort_keys=True)
-        row = self.rows.setdefault(run, {})
+        row = self.rows.setdefault((run, f"{run.name}{by_sampler(quality)}"), {})
         for key in quality["metric"]["shown"]:
             column = (name, parameters, key)
             row[column] = quality["values"][key]
-            self.rows[REFERENCE].setdefault(column, quality["reference"]["values"][key])
+            self.reference.setdefault(column, quality["reference"]["values"][key])
 
     @property
     def columns(self) -> list[Column]:
@@ -118,7 +121,12 @@ class Section:
             title = (column[0], column[2])
             return ORDER.index(title) if title in ORDER else len(ORDER), column
 
-        return sorted(self.rows[REFERENCE], key=position)
+        return sorted(self.reference, key=position)
+
+    @property
+    def named(self) -> list[tuple[str, Values]]:
+        """The reference, and each run by its name, of which two may have the same."""
+        return [(REFERENCE, self.reference), *((name, row) for (_, name), row in self.rows.items())]
 
     @property
     def sentences(self) -> list[str]:
@@ -136,10 +144,10 @@ class Section:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: a row has a list of numbers with the names of their metrics."""
-        about = {name: value for name, value in self.__dict__.items() if name != "rows"}
+        about = {k: value for k, value in self.__dict__.items() if k not in ("reference", "rows")}
         rows = [
             {"run": run, "values": [_named(column, value) for column, value in values.items()]}
-            for run, values in self.rows.items()
+            for run, values in self.named
         ]
         return about | {"rows": rows}
 
@@ -176,6 +184,7 @@ def _checked(quality: Any) -> dict[str, Any]:
     shapes.require(quality, shapes.QUALITY)
     shapes.optional(quality.get("samples"), dict, "samples")
     shapes.optional((quality.get("samples") or {}).get("sampler"), dict, "sampler")
+    shapes.require_some(quality["metric"]["shown"], "metric.shown")
     for key in quality["metric"]["shown"]:
         for values in (quality["values"], quality["reference"]["values"]):
             shapes.require(values[key], shapes.MAYBE, key)
@@ -188,14 +197,14 @@ def compare(paths: Iterable[Path], split: str | None = "test") -> tuple[list[Sec
     split: None for every split. Raises UsageError where a path is no run directory.
     """
     found, problems = of_runs(paths, split, read_quality)
-    return sections((run.path.resolve().name, quality) for run, _, quality in found), problems
+    return sections((run.path.resolve(), quality) for run, _, quality in found), problems
 
 
-def sections(measured: Iterable[tuple[str, Mapping[str, Any]]]) -> list[Section]:
-    """What was measured of runs, by their names, in sections that may be compared."""
+def sections(measured: Iterable[tuple[Path, Mapping[str, Any]]]) -> list[Section]:
+    """What was measured of runs, by their paths, in sections that may be compared."""
     found: dict[tuple[Any, ...], Section] = {}
     for run, quality in measured:
-        _section(found, quality).add(f"{run}{by_sampler(quality)}", quality)
+        _section(found, quality).add(run, quality)
     return [found[key] for key in sorted(found, key=str)]
 
 

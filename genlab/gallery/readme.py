@@ -43,7 +43,7 @@ def _cell(view: RunView) -> str:
         picture = f'<a href="{view.slug}/{target}"><img src="{source}" alt="{_html(alt)}"></a>'
     score = "no test score"
     if view.headline is not None:
-        score = f"NLL {view.headline.number} nats, {view.headline.guarantee}"
+        score = f"NLL {view.headline.number} nats, {view.headline.kind}"
     elif view.headlines:
         score = view.headlines[0]
     return (

@@ -15,6 +15,8 @@ from genlab.gallery.words import GUARANTEES, REFERENCE, TRUST, interval, referen
 from genlab.runs import RunDirectory
 from genlab.trust import read_json
 
+Key = tuple[Any, ...]
+
 
 @dataclass(frozen=True)
 class Row:
@@ -132,22 +134,29 @@ def compare(paths: Iterable[Path], split: str | None = "test") -> tuple[list[Gro
 
     split: None for every split. Raises UsageError where a path is no run directory.
     """
-    groups: dict[tuple[Any, ...], Group] = {}
+    groups: dict[Key, Group] = {}
     found, problems = of_runs(paths, split, read_scores)
     for run, record, score in found:
         _add(groups, run, record, score)
     for group in groups.values():
         group.rows.sort(key=lambda row: (row.nll is None, row.nll or 0.0, row.run))
-    ordered = sorted(groups, key=lambda key: (*key[:3], _trust(key[4]), *map(str, key[3:])))
-    return [groups[key] for key in ordered], problems
+    return [groups[key] for key in sorted(groups, key=order)], problems
 
 
 def _add(
-    groups: dict[tuple[Any, ...], Group],
+    groups: dict[Key, Group],
     run: RunDirectory,
     record: Mapping[str, Any],
     score: Mapping[str, Any],
 ) -> None:
+    key = group_of(score)
+    data, variant, split, *kind, n, _ = key
+    group = groups.setdefault(key, Group(data, variant, split, n, *kind, floor=_floor(score)))
+    group.rows.append(_row(run, record, score))
+
+
+def group_of(score: Mapping[str, Any]) -> Key:
+    """Equal for scores that may be compared."""
     data, nats = score["data"], score["nats"]
     names = str(data["name"]), str(data["variant"]), str(data["split"])
     guarantee = str(nats["guarantee"])
@@ -158,11 +167,12 @@ def _add(
     # of other settings are other numbers: the n of a window is worth a hundred nats.
     settings = (score.get("likelihood") or {}).get("parameters") if estimator else None
     identity = json.dumps([data.get("spec"), data.get("sha256"), settings], sort_keys=True)
-    group = groups.setdefault(
-        (*names, *kind, data["n"], identity),
-        Group(*names, data["n"], *kind, floor=_floor(score)),
-    )
-    group.rows.append(_row(run, record, score))
+    return (*names, *kind, data["n"], identity)
+
+
+def order(key: Key) -> tuple[Any, ...]:
+    """Groups are sorted by data, and for one data set by what can be trusted most."""
+    return (*key[:3], _trust(key[4]), *map(str, key[3:]))
 
 
 def _floor(score: Mapping[str, Any]) -> float | None:

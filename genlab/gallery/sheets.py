@@ -84,7 +84,7 @@ def _of_group(group: Group) -> Sheet:
 def _of_section(section: Section) -> Sheet:
     """The reference row comes first: what data themselves would get."""
     header = [section.heading(column) for column in section.columns]
-    values = [(run, [row.get(c) for c in section.columns]) for run, row in section.rows.items()]
+    values = [(run, [row.get(c) for c in section.columns]) for run, row in section.named]
     return Sheet(
         section.title,
         "Samples against data. The first row has training data in the place of samples.",

@@ -20,6 +20,7 @@ from torch import Tensor
 from genlab.contracts import DataSpec, Evidence, Figure
 from genlab.gallery.completions import completion_grid
 from genlab.gallery.drawing import About, Drawn, draw, image_pixels, sample_grid, thumbnail
+from genlab.gallery.kept import public
 from genlab.runs import RunDirectory, atomic, train_command, write_json
 
 SCHEMA = 1
@@ -33,7 +34,7 @@ def about_run(record: Mapping[str, Any], seed: int) -> dict[str, str]:
         "Software": "genlab",
         "run": str(record.get("fingerprint", "unknown")),
         "seed": str(seed),
-        "command": train_command(record),
+        "command": train_command(public(record)),
     }
 
 
@@ -123,15 +124,19 @@ def write_nearest(
     distances: Mapping[str, Tensor],
     spec: DataSpec,
     *,
+    seed: int,
     split: str,
     training: int,
+    looked_at: int,
 ) -> None:
     """Write the training data nearest to the samples that stand for the run, laid out like these.
 
     found: (n, *shape). distances: (n,) Euclidean ones to the nearest training datum, of "samples" and of as
-    many data "held out" of the split. training: how many training data there are.
+    many data "held out" of the split. seed: of the samples. training: how many training data there are, of
+    which so many were looked_at.
     """
-    words = {"split": split, "training": training, "support": str(spec.support)}
+    words = {"seed": seed, "split": split, "support": str(spec.support)}
+    words |= {"training": training, "looked_at": looked_at}
     words |= {name: values.tolist() for name, values in distances.items()}
     entry: dict[str, Any] = {"schema": SCHEMA, "picture": None}
     if spec.is_image:
@@ -141,13 +146,15 @@ def write_nearest(
 
 
 def write_likelihoods(
-    run: RunDirectory, nats: Mapping[str, np.ndarray], about: Mapping[str, Any]
+    run: RunDirectory, nats: Mapping[str, np.ndarray], about: Mapping[str, Any], *, seed: int
 ) -> None:
-    """Write (n,) log-likelihoods of several sets of data, with what kind of number they are."""
+    """Write (n,) log-likelihoods of several sets of data, with what kind of number they are. seed: of the
+    samples among them.
+    """
     _write_arrays(
         run.figures / f"{LIKELIHOODS}.npz", **{k: v.astype(np.float32) for k, v in nats.items()}
     )
-    entry = {"schema": SCHEMA, "array": f"{LIKELIHOODS}.npz", "sets": list(nats)}
+    entry = {"schema": SCHEMA, "array": f"{LIKELIHOODS}.npz", "sets": list(nats), "seed": seed}
     write_json(run.figures / f"{LIKELIHOODS}.json", entry | dict(about))
 
 

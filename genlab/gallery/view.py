@@ -14,7 +14,7 @@ from genlab.gallery import answers, quality, selection, words
 from genlab.gallery.curves import charts, read_curves
 from genlab.gallery.kept import kept, public
 from genlab.gallery.pictured import read_pictures
-from genlab.gallery.scores import best, model_name, read_scores
+from genlab.gallery.scores import best, group_of, model_name, order, read_scores
 from genlab.gallery.selection import read_selection
 from genlab.gallery.views import AnswerView, QualityView, RunView, ScoreView, StageView
 from genlab.runs import RunDirectory, train_command
@@ -178,6 +178,7 @@ def _score_view(score: Mapping[str, Any]) -> ScoreView:
         comparison=words.comparison(score),
         density=nats["measure"] == "density",
         nll=None if nats["mean"] is None else -nats["mean"],
+        group=order(group_of(score)),
     )
 
 
@@ -213,13 +214,15 @@ def _read_quality(view: RunView, run: RunDirectory) -> None:
     found, problems = quality.read_quality(run)
     view.problems += [problem for problem in problems if problem not in view.problems]
     own = [measured for measured in found if not quality.by_sampler(measured)]
-    sections = quality.sections((view.name, measured) for measured in own)
+    sections = quality.sections((run.path, measured) for measured in own)
     sections.sort(key=lambda section: _SPLITS.get(section.split, len(_SPLITS)))
-    view.quality = [_quality_view(view, section) for section in sections]
+    view.quality = [_quality_view(section) for section in sections]
 
 
-def _quality_view(view: RunView, section: quality.Section) -> QualityView:
-    own, training = section.rows[view.name], section.rows[quality.REFERENCE]
+def _quality_view(section: quality.Section) -> QualityView:
+    """section: of this run alone."""
+    training = section.reference
+    (own,) = section.rows.values()
     return QualityView(
         section.split,
         section.n,

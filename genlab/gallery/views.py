@@ -54,7 +54,7 @@ class FigureView:
 
 @dataclass(frozen=True)
 class ScoreView:
-    """nll: for ranking; None where the mean is not to be trusted."""
+    """nll: for ranking; None where the mean is not to be trusted. group: equal where it may be compared."""
 
     split: str
     n: int
@@ -71,6 +71,12 @@ class ScoreView:
     comparison: str
     density: bool
     nll: float | None
+    group: tuple[Any, ...]
+
+    @property
+    def kind(self) -> str:
+        """The guarantee. A bound is one of the likelihood, and the number its negative."""
+        return f"{self.guarantee} of log p" if "bound" in self.guarantee else self.guarantee
 
 
 @dataclass(frozen=True)
@@ -174,6 +180,10 @@ class RunView:
         return min(usable, key=_order, default=None)
 
     @property
+    def was_tested(self) -> bool:
+        return any(score.split == "test" for score in self.scores)
+
+    @property
     def thumbnail(self) -> Shown | None:
         """What stands for the run on the index: samples, or the first figure of a model that draws none."""
         if self.samples is not None:
@@ -204,8 +214,8 @@ class RunView:
         grid = self.samples.grid if self.samples else None
         if grid is None:
             return []
-        nats = self.likely.nats if self.likely else ()
-        far = self.copying.distances if self.copying else ()
+        nats = self.likely.nats if self.likely and self._of_shown(self.likely.seed) else ()
+        far = self.nearest_distances
         found = []
         for i in range(grid.n):
             known = [f"log p = {nats[i]:.2f} nats"] if i < len(nats) else []
@@ -214,10 +224,21 @@ class RunView:
         return found
 
     @property
+    def nearest_distances(self) -> tuple[str, ...]:
+        """Of the samples that are shown, in words."""
+        return self.copying.distances if self.copying and self._of_shown(self.copying.seed) else ()
+
+    def _of_shown(self, seed: int) -> bool:
+        """Whether what is known of the samples of a seed, without a label, is known of those shown."""
+        words = self.samples.words if self.samples else {}
+        return words.get("seed", 0) == seed and words.get("label") is None
+
+    @property
     def one_more(self) -> str:
         """The command that draws the samples up to one, whose number takes the place of {n}."""
-        seed = self.samples.words.get("seed") if self.samples else 0
-        return f"genlab sample RUN --n {{n}} --seed {seed}"
+        words = self.samples.words if self.samples else {}
+        label = "" if words.get("label") is None else f" --label {words['label']}"
+        return f"genlab sample RUN --n {{n}} --seed {words.get('seed', 0)}{label}"
 
     @property
     def further(self) -> list[Draws]:

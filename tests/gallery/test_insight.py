@@ -27,7 +27,7 @@ def test_the_share_of_pairs_decides(samples, held_out, share, verdict):
     said = copying(entry(samples, held_out)).sentence
     assert f"in {share} ± 13 % of cases" in said
     assert verdict in said
-    assert "No sample equals a training datum" in said
+    assert "No sample equals one of these training data." in said
 
 
 @pytest.mark.parametrize(
@@ -48,11 +48,16 @@ def test_of_few_samples_nothing_is_said():
     assert copying(entry([0.0], [5.0])).sentence.startswith("There are too few samples to tell")
 
 
+def test_of_many_training_data_it_is_said_how_many_were_looked_at():
+    said = copying(entry([1.0], [1.0]) | {"training": 9000, "looked_at": 800}).sentence
+    assert "The nearest of 800 of the 9,000 training data is 1 away" in said
+
+
 def test_bits_are_counted_and_copies_named():
     found = copying(entry([0.0, 3**0.5], [1.0, 0.0], "binary"))
     assert found.distances == ("a copy of it", "3 entries differ")
-    assert (
-        "1 of the 2 samples equals a training datum, and so does 1 of 2 test data" in found.sentence
+    assert "1 of the 2 samples equals one of these training data, and so does 1 of 2 test" in (
+        found.sentence
     )
 
 

@@ -12,7 +12,7 @@ from genlab.contracts import DataSpec, Figure, Images, UsageError
 from genlab.gallery import page as page_module
 from genlab.gallery.page import build
 from genlab.gallery.site import MANIFEST, STAGING
-from genlab.gallery.store import write_figures
+from genlab.gallery.store import about_run, write_figures
 from genlab.runs import write_json
 
 HOSTILE = """<script>alert('1')</script>"&"""
@@ -455,3 +455,23 @@ def test_a_record_that_cannot_be_read_does_not_end_the_readme(make_run, tmp_path
     bad.config.unlink()
     site = build([good.path, bad.path], tmp_path / "out", markdown=True).parent
     assert "it has no config.yaml" in (site / "bad" / "index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "again"),
+    [({"seed": 7, "label": None}, "--seed 7"), ({"seed": 0, "label": 3}, "--seed 0 --label 3")],
+)
+def test_what_is_known_of_other_samples_is_not_said_of_those_shown(make_run, built, words, again):
+    run = make_run()
+    path = run.samples / "seed-0.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | words))
+    _, pages = built(run)
+    html = (pages["one"].folder / "index.html").read_text()
+    assert "log p = " not in html
+    assert "nearest training datum: " not in html
+    assert f'data-command="genlab sample RUN --n {{n}} {again}"' in html
+
+
+def test_pictures_do_not_tell_of_the_folder_they_were_made_in():
+    words = ["model=made", "folder=/home/me/runs"]
+    assert about_run({"overrides": words}, 0) == about_run({"overrides": ["model=made"]}, 0)

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+from pathlib import Path
 
 import pytest
 
@@ -86,8 +87,8 @@ def test_every_format_holds_every_score(groups):
 
 def test_sample_quality_follows_with_its_reference_first():
     column = ("kernel", "{}", "distance")
-    rows = {"training data": {column: -0.001}, "run": {column: None}}
-    section = Section("bits", "fixed", "test", 100, "raw", None, rows)
+    rows = {(Path("run"), "run"): {column: None}}
+    section = Section("bits", "fixed", "test", 100, "raw", None, {column: -0.001}, rows)
     for name in ("table", "md", "html"):
         text = WRITERS[name](Compared(quality=[section]))
         assert text.index("-0.001") < text.index("–"), name

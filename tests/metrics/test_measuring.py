@@ -251,7 +251,7 @@ def test_compare_shows_sample_quality_with_its_reference(run, capsys):
     sections, problems = quality.compare([run])
     assert not problems
     (cnn, raw) = sections
-    assert list(cnn.rows) == ["training data", "run"]
+    assert [name for name, _ in cnn.named] == ["training data", "run"]
     assert [cnn.heading(c) for c in cnn.columns][:3] == ["Fréchet ↓", "kernel ↓", "precision ↑"]
     assert [raw.heading(c) for c in raw.columns][-1] == "share of copies"
 
@@ -288,3 +288,20 @@ def test_numbers_that_are_not_finite_are_none(run, monkeypatch):
     (found,) = genlab.open(run).measure({"f": {"_target_": "genlab.metrics.Frechet"}}, n=40)
     assert found["values"] == {"distance": None}
     assert main(["compare", str(run)]) == 0, "a dash in the table"
+
+
+def test_runs_of_one_name_and_of_the_references_have_rows_of_their_own(run, tmp_path):
+    genlab.open(run).measure({"f": {"_target_": "genlab.metrics.Frechet"}}, n=40)
+    copies = [
+        tmp_path / where / name for where, name in (("x", "a"), ("y", "a"), ("z", "training data"))
+    ]
+    for value, copy in enumerate(copies):
+        shutil.copytree(run, copy)
+        (file,) = (copy / "metrics").iterdir()
+        content = json.loads(file.read_text())
+        content["values"]["distance"] = float(value)
+        file.write_text(json.dumps(content))
+    ((section,), _) = quality.compare(copies)
+    assert [name for name, _ in section.named] == ["training data", "a", "a", "training data"]
+    assert [next(iter(row.values())) for row in section.rows.values()] == [0.0, 1.0, 2.0]
+    assert next(iter(section.reference.values())) > 0

@@ -10,7 +10,7 @@ const number = (text) => (text === "" ? Infinity : Number(text));
 const orders = {
   given: () => 0,
   model: (a, b) => a.dataset.model.localeCompare(b.dataset.model),
-  score: (a, b) => a.dataset.group.localeCompare(b.dataset.group) || number(a.dataset.score) - number(b.dataset.score),
+  score: (a, b) => number(a.dataset.rank) - number(b.dataset.rank),
   parameters: (a, b) => number(a.dataset.parameters) - number(b.dataset.parameters),
   seconds: (a, b) => number(a.dataset.seconds) - number(b.dataset.seconds),
 };
@@ -18,14 +18,15 @@ const chosen = () => tiles.filter((tile) => tile.querySelector(".choose input").
 
 const show = () => {
   const asked = new FormData(form);
-  const fits = (tile) => ["model", "data", "guarantee"].every((key) => !asked.get(key) || asked.get(key) === tile.dataset[key]);
+  const fits = (tile) => ["model", "data", "kind"].every((key) => !asked.get(key) || asked.get(key) === tile.dataset[key]);
   let left = 0;
   for (const tile of tiles) {
     tile.hidden = !fits(tile);
     left += !tile.hidden;
   }
   count.textContent = left === tiles.length ? `${left} shown` : `${left} of ${tiles.length} shown`;
-  list.append(...[...tiles].sort(orders[asked.get("order")]));
+  const sorted = [...tiles].sort(orders[asked.get("order")]);
+  if (sorted.some((tile, i) => tile !== list.children[i])) list.append(...sorted); // a tile that moves loses the focus
   row.replaceChildren(...chosen().map((tile) => {
     const figure = document.createElement("figure"), caption = document.createElement("figcaption");
     const picture = tile.querySelector("template").content.cloneNode(true);
@@ -44,8 +45,9 @@ for (const [key, value] of begin) {
   if (key === "beside") {
     const box = document.getElementById(value)?.querySelector(".choose input");
     if (box) box.checked = true;
-  } else if (form.elements[key] && [...form.elements[key].options].some((option) => option.value === value)) {
-    form.elements[key].value = value;
+  } else {
+    const select = [...form.querySelectorAll("select")].find((each) => each.name === key);
+    if (select && [...select.options].some((option) => option.value === value)) select.value = value;
   }
 }
 form.addEventListener("input", show);

@@ -27,9 +27,11 @@ for (const holder of document.querySelectorAll("[data-cells]")) {
   let shown = 0;
   const show = (i) => {
     shown = (i + grid.n) % grid.n;
-    for (const [name, picture] of [["sample", image], ["near", nearest]]) {
+    for (const [name, picture, n] of [["sample", image, grid.n], ["near", nearest, nearest?.dataset.n]]) {
       const canvas = dialog.querySelector(`canvas.${name}`);
-      if (canvas && picture) paint(canvas, picture, grid, shown, scale);
+      if (!canvas) continue;
+      canvas.closest("figure").hidden = !(shown < n);
+      if (shown < n) paint(canvas, picture, grid, shown, scale);
     }
     dialog.querySelector(".which").textContent = `Sample ${shown + 1} of ${grid.n}`;
     dialog.querySelector(".known").textContent = known[shown];
@@ -62,7 +64,11 @@ for (const holder of document.querySelectorAll("[data-cells]")) {
     if (event.key === "ArrowLeft") show(shown - 1);
     if (event.key === "ArrowRight") show(shown + 1);
   });
-  dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+  dialog.addEventListener("click", (event) => {
+    const { left, right, top, bottom } = dialog.getBoundingClientRect();
+    const inside = event.clientX >= left && event.clientX <= right && event.clientY >= top && event.clientY <= bottom;
+    if (event.target === dialog && !inside) dialog.close();
+  });
 }
 
 // Figures that move: played while they are in view, or stepped through frame by frame.
@@ -71,6 +77,7 @@ for (const player of document.querySelectorAll("[data-frames]")) {
   const grid = JSON.parse(player.dataset.grid), image = new Image();
   const canvas = part("canvas"), slider = part("input", { type: "range", min: 0, max: grid.n - 1, value: grid.n - 1 });
   const button = part("button", { type: "button" }), which = part("output");
+  which.setAttribute("aria-live", "off"); // it changes with every frame
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", player.dataset.title);
   slider.setAttribute("aria-label", `Frame of ${player.dataset.title}`);

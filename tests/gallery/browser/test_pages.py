@@ -48,12 +48,12 @@ def test_runs_are_filtered_and_the_address_remembers(opened, site):
     assert visible(page) == ["good", "better", "bound"]
     page.locator("select[name=model]").select_option("Beta")
     assert visible(page) == ["better", "bound"]
-    page.locator("select[name=guarantee]").select_option("lower bound")
+    page.locator("select[name=kind]").select_option("lower bound of log p")
     assert visible(page) == ["bound"]
     assert page.locator("#count").text_content() == "1 of 3 shown"
     page.reload()
     assert visible(page) == ["bound"]
-    page.locator("select[name=guarantee]").select_option("all")
+    page.locator("select[name=kind]").select_option("all")
     assert visible(page) == ["better", "bound"]
 
 
