@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from genlab.contracts import Figure, Images
+from genlab.contracts import DataSpec, Figure, Images
 from genlab.gallery.page import build
 from genlab.gallery.store import write_figures
+from tests.gallery.conftest import SPEC
 
 FRAMES = 5
+OTHER = DataSpec("marks", "fixed", (1, 8, 8), "binary")
 
 
 @pytest.fixture(scope="session")
@@ -67,23 +69,24 @@ def _look(url: str, file: Path, wrong: list[str]) -> None:
 def site(make_run, make_score, tmp_path):
     """A gallery of three runs: the folder of its pages."""
     runs = [
-        make_run("good", model="acme.Alpha", parameters=300),
-        make_run("better", model="acme.Beta", parameters=200, scores=(_scored(make_score, -15.0),)),
-        make_run("bound", model="acme.Beta", parameters=100, scores=(_bound(make_score),)),
+        make_run("good", model="acme.Alpha", parameters=300, training_seconds=10.0),
+        make_run(
+            "better",
+            model="acme.Beta",
+            scores=(make_score(SPEC, -15.0),),
+            parameters=200,
+            training_seconds=30.0,
+        ),
+        make_run(
+            "bound",
+            OTHER,
+            model="acme.Beta",
+            scores=(make_score(OTHER, -16.0, guarantee="lower bound"),),
+            parameters=100,
+            training_seconds=20.0,
+        ),
     ]
     x = torch.linspace(0, 1, FRAMES)[None, :, None, None, None].expand(2, FRAMES, 1, 8, 8)
     for run in runs:
         write_figures(run, [Figure("chain", "How it came.", Images(x), animated=True)], seed=0)
     return build([run.path for run in runs], tmp_path / "site").parent
-
-
-def _scored(make_score, mean: float):
-    from tests.gallery.conftest import SPEC
-
-    return make_score(SPEC, mean)
-
-
-def _bound(make_score):
-    from tests.gallery.conftest import SPEC
-
-    return make_score(SPEC, -16.0, guarantee="lower bound")

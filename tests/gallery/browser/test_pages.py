@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 
 import numpy as np
 import pytest
@@ -55,6 +56,17 @@ def test_runs_are_filtered_and_the_address_remembers(opened, site):
     assert visible(page) == ["bound"]
     page.locator("select[name=kind]").select_option("all")
     assert visible(page) == ["better", "bound"]
+    page.locator("select[name=model]").select_option("all")
+    page.locator("select[name=data]").select_option("bits")
+    assert visible(page) == ["good", "better"]
+
+
+def test_an_address_of_something_else_changes_nothing(opened, site):
+    page = opened(site / "index.html")
+    page.goto(f"{page.url}count=3&length=1&model=Beta")
+    page.reload()
+    assert visible(page) == ["better", "bound"]
+    assert page.locator("#count").text_content() == "2 of 3 shown"
 
 
 @pytest.mark.parametrize(
@@ -63,6 +75,7 @@ def test_runs_are_filtered_and_the_address_remembers(opened, site):
         ("score", ["better", "good", "bound"]),  # within exact numbers, then the bound
         ("parameters", ["bound", "better", "good"]),
         ("model", ["good", "better", "bound"]),
+        ("seconds", ["good", "bound", "better"]),
     ],
 )
 def test_runs_are_put_in_order(opened, site, order, expected):
@@ -101,6 +114,38 @@ def test_a_sample_is_enlarged_beside_its_nearest_training_datum(opened, site, wi
     box = dialog.bounding_box()
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= width
+
+
+def test_who_chooses_by_keyboard_stays_where_they_are(opened, site):
+    page = opened(site / "index.html")
+    box = page.get_by_role("checkbox", name="better side by side")
+    box.focus()
+    page.keyboard.press("Space")
+    assert box.is_checked()
+    assert page.evaluate("document.activeElement.closest('.tile').id") == "run-better"
+
+
+def test_a_click_beside_the_dialog_closes_it_and_one_on_its_edge_does_not(opened, site):
+    page = opened(site / "good" / "index.html")
+    page.get_by_role("button", name="Enlarge sample 1", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    box = dialog.bounding_box()
+    page.mouse.click(box["x"] + 4, box["y"] + 4)
+    assert dialog.is_visible()
+    page.mouse.click(box["x"] - 20, box["y"] + 20)
+    assert not dialog.is_visible()
+
+
+def test_a_sample_beyond_those_whose_nearest_is_known_stands_alone(opened, make_run, tmp_path):
+    run = make_run()
+    path = run.figures / "nearest.json"
+    known = json.loads(path.read_text())
+    path.write_text(json.dumps(known | {"samples": known["samples"][:10]}))
+    page = opened(build([run.path], tmp_path / "site").parent / "one" / "index.html")
+    page.get_by_role("button", name="Enlarge sample 10", exact=True).click()
+    assert page.locator("canvas.near").is_visible()
+    page.keyboard.press("ArrowRight")
+    assert not page.locator("canvas.near").is_visible()
 
 
 def shown(page, kind: str) -> list[int]:
