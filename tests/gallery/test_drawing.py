@@ -163,6 +163,16 @@ def test_other_data_have_pictures_too():
     assert "Standardised" in sample_grid(uniform(8, 1, 8, 8), real).note
 
 
+def test_real_tables_are_drawn_on_a_fixed_scale():
+    table = DataSpec("measures", "standardised", (3,), "real")
+    drawn = sample_grid(torch.tensor([[-3.0, 0.0, 3.0]]), table)
+    picture = np.asarray(opened(drawn.still).convert("L"))
+    cells = picture[GAP:-GAP, GAP:-GAP].reshape(10, 3, 10).mean((0, 2))
+    assert cells == pytest.approx([0, 127.5, 255], abs=1)
+    assert "Standardised values from −3 (black) to 3 (white)." in drawn.note
+    assert "1 of 3 values" in sample_grid(torch.tensor([[-3.0, 0.0, 30.0]]), table).note
+
+
 @pytest.mark.parametrize("spec", [BINARY, GREY, TABLE, PLANE])
 def test_a_thumbnail_fits_into_a_tile(spec):
     width, height = opened(thumbnail(uniform(64, *spec.shape).round(), spec)).size

@@ -11,10 +11,12 @@ import torch
 from genlab.contracts import DataSpec, Figure, Images, UsageError
 from genlab.gallery import page as page_module
 from genlab.gallery.page import build
+from genlab.gallery.quality import verdict
 from genlab.gallery.site import MANIFEST, STAGING
-from genlab.gallery.store import about_run, write_figures
+from genlab.gallery.store import about_run, write_figures, write_samples
 from genlab.runs import write_json
 
+SPEC = DataSpec("bits", "fixed", (1, 8, 8), "binary")
 HOSTILE = """<script>alert('1')</script>"&"""
 
 
@@ -234,7 +236,7 @@ def test_a_run_shows_only_its_own_files(make_run, built, tmp_path):
 
 
 def test_a_number_that_cannot_be_trusted_is_not_printed(make_run, make_score, built):
-    spec = DataSpec("bits", "fixed", (1, 8, 8), "binary")
+    spec = SPEC
     doubtful = make_score(spec, None, guarantee="estimate", reason="it did not converge")
     bound = make_score(
         spec, -19.0, guarantee="lower bound", mean_on_original_scale=-21.5, shared=[-1.0, 2.0]
@@ -475,3 +477,46 @@ def test_what_is_known_of_other_samples_is_not_said_of_those_shown(make_run, bui
 def test_pictures_do_not_tell_of_the_folder_they_were_made_in():
     words = ["model=made", "folder=/home/me/runs"]
     assert about_run({"overrides": words}, 0) == about_run({"overrides": ["model=made"]}, 0)
+
+
+def test_numbers_have_their_bits_and_the_smallest_seed_stands_for_the_run(make_run, built):
+    run = make_run()
+    x = torch.zeros(4, 1, 8, 8)
+    write_samples(run.samples, x, SPEC, seed=3, command="c")
+    _, pages = built(run)
+    text = pages["one"].text
+    assert f"18.80 ± 0.20 nats = {18.8 / 44.4:.3f} bits/dim" in text
+    assert f"25.20 nats = {25.2 / 44.4:.3f} bits/dim" in text
+    assert "Samples : 64 draws, seed 0, not selected." in text
+
+
+def test_the_order_by_score_puts_together_what_may_be_compared(make_run, make_score, built):
+    def estimate(mean: float, name: str):
+        return make_score(SPEC, mean, guarantee="estimate") | {"likelihood": {"name": name}}
+
+    scores = {
+        "window-bad": estimate(-30.0, "window"),
+        "ais-bad": estimate(-21.0, "ais"),
+        "window-good": estimate(-10.0, "window"),
+        "ais-good": estimate(-20.0, "ais"),
+        "exact": make_score(SPEC, -40.0),
+    }
+    index, _ = built(*(make_run(name, scores=(score,)) for name, score in scores.items()))
+    html = (index.folder / "index.html").read_text()
+    ranks = dict(re.findall(r'id="run-([\w-]+)".*?data-rank="(\d+)"', html, re.S))
+    ordered = ["exact", "ais-good", "ais-bad", "window-good", "window-bad"]
+    assert sorted(ranks, key=lambda name: int(ranks[name])) == ordered
+    assert "NLL ≈ 10.00" in index.text
+
+
+def test_a_run_without_a_test_score_is_not_said_to_be_untrusted(make_run, make_score, built):
+    score = make_score(SPEC)
+    score["data"]["split"] = "val"
+    index, _ = built(make_run(scores=(score,)))
+    assert "No test score." in index.text
+
+
+@pytest.mark.parametrize(("p", "can"), [(1e-5, "can"), (0.5, "cannot")])
+def test_the_classifiers_verdict_follows_its_p_value(p, can):
+    row = {("c2st", "{}", "accuracy"): 0.6, ("c2st", "{}", "p_value"): p}
+    assert f"A classifier {can} tell samples from data: it is right in 60.0 %" in verdict(row)

@@ -1,10 +1,13 @@
+import io
 import json
 
 import numpy as np
 import torch
+from PIL import Image
 
 from genlab.contracts import DataSpec, Figure, Images, Matrix, Observed
 from genlab.gallery.completions import completion_grid
+from genlab.gallery.pixels import GAP, Grid
 from genlab.gallery.store import (
     sanitised,
     write_animations,
@@ -73,6 +76,23 @@ def test_completions_mark_what_was_observed(tmp_path):
     assert (tmp_path / "completions-observed-left-seed-0.png").is_file()
     drawn = completion_grid(draws, seen, SPEC)
     assert "Blue: observed" in drawn.note
+    picture = np.asarray(Image.open(io.BytesIO(drawn.still)).convert("RGB")).astype(int)
+    grid = Grid(4, 4, 48, 48, GAP)
+    for i in range(4):  # the evidence, and three draws; the left half of each was observed
+        left = GAP + i * (grid.width + GAP)
+        cell = picture[GAP : GAP + 48, left : left + 48]
+        blue = cell[..., 2] > cell[..., 0]
+        assert blue[:, :24].all()
+        assert not blue[:, 24:].any()
+
+
+def test_completions_beyond_the_range_are_marked():
+    real = DataSpec("real", "standardised", (1, 4, 4), "real")
+    mask = torch.zeros(1, 1, 4, 4, dtype=torch.bool)
+    seen = Observed(torch.zeros(1, 1, 4, 4), mask)
+    note = completion_grid(torch.full((3, 1, 1, 4, 4), 100.0), seen, real).note
+    assert "Standardised values from −3 (black) to 3 (white)." in note
+    assert "48 of 64 values (75 %) lie outside [0, 1] and are marked" in note
 
 
 def test_names_become_file_names():

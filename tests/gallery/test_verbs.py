@@ -253,3 +253,27 @@ def test_compare_prints_every_format(run, capsys):
 def test_gallery_refuses_what_is_no_run(tmp_path, capsys):
     assert main(["gallery", str(tmp_path / "nothing"), "-o", str(tmp_path / "g")]) == 2
     assert "not a run directory" in capsys.readouterr().err
+
+
+def test_what_stands_beside_samples_is_of_them(run, tmp_path):
+    """Likelihoods and distances, read back and computed once more from the draws and the data."""
+    opened = genlab.open(shutil.copytree(run.path, tmp_path / "copy"))
+    scorer = opened.scorer()
+    scorer.split("test")
+    show_run(opened, scorer=scorer)
+    folder = opened.directory.figures
+    nats = np.load(folder / "likelihoods.npz", allow_pickle=False)
+    known = json.loads((folder / "nearest.json").read_text())
+    x = opened.sample(64, seed=0)
+    train, test = (opened.data.dataset(split) for split in ("train", "test"))
+    learned = train[torch.linspace(0, len(train) - 1, 297).round().long()].x
+    unseen = test[torch.linspace(0, len(test) - 1, 64).round().long()].x
+    with torch.no_grad():
+        expected = {"samples": x, "train": learned, "test": test[torch.arange(297)].x}
+        for name, rows in expected.items():
+            np.testing.assert_allclose(nats[name], opened.model.log_prob(rows), atol=1e-3)
+    whole = train[torch.arange(len(train))].x.flatten(1)
+    for name, rows in {"samples": x, "held out": unseen}.items():
+        direct = torch.cdist(rows.flatten(1), whole).amin(1)
+        np.testing.assert_allclose(known[name], direct, atol=1e-4)
+    assert (known["seed"], known["training"], known["looked_at"]) == (0, len(train), len(train))
