@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from genlab.contracts import DataSpec, Figure, Images, Matrix, Plane, Support, Surface
-from genlab.gallery.encode import apng, gif, png
+from genlab.gallery.encode import apng, gif, png, webp
 from genlab.gallery.heat import heat_map
 from genlab.gallery.pixels import (
     GAP,
@@ -37,7 +37,7 @@ About = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Picture:
-    """One file. role: "still", "animation" (APNG), "download" (GIF) or "frames" (all in one sheet)."""
+    """One file. role: "still", "animation" (APNG), "gif", "webp" or "frames" (all in one sheet)."""
 
     role: str
     suffix: str
@@ -143,7 +143,8 @@ def _animated(
     pictures = (
         Picture("still", ".png", png(still, about)),
         Picture("animation", ".apng", apng(frames, about)),
-        Picture("download", ".gif", gif(frames, about)),
+        Picture("gif", ".gif", gif(frames, about)),
+        Picture("webp", ".webp", webp(frames)),
     )
     if len(frames) > MOST:
         return Drawn(pictures, _sentence(*notes))

@@ -50,6 +50,13 @@ def gif(frames: Sequence[np.ndarray], about: Mapping[str, str] | None = None) ->
     )
 
 
+def webp(frames: Sequence[np.ndarray]) -> bytes:
+    """As ``apng``, without loss and about a third of its size."""
+    first, *rest = [Image.fromarray(frame) for frame in frames]
+    timing: dict[str, object] = {"duration": durations(len(frames)), "loop": 0}
+    return _save(first, "WEBP", save_all=True, append_images=rest, lossless=True, **timing)
+
+
 def durations(frames: int) -> list[int]:
     """Milliseconds for each frame, in the hundredths of a second that GIF knows."""
     each = int(min(400, max(40, 1000 * SECONDS / frames))) // 10 * 10

@@ -19,7 +19,9 @@ from genlab.trust.arrays import read_npz
 from genlab.trust.files import admit, read_bytes
 from genlab.trust.pictures import size_of
 
-NAME = re.compile(r"[\w.-]+\.(png|apng|gif)", re.ASCII)  # of a picture: a browser runs no such file
+NAME = re.compile(
+    r"[\w.-]+\.(png|apng|gif|webp)", re.ASCII
+)  # of a picture: a browser runs no such file
 DRAWS = {
     "kind?": str,
     "seed?": int,
@@ -117,7 +119,7 @@ def _figure_view(
     title, caption = str(entry.get("title", "figure")), str(entry.get("caption", ""))
     if "error" in entry:
         missing = Shown(reason=f"it could not be drawn ({entry['error']})")
-        return FigureView(title, caption, missing, None, None, "")
+        return FigureView(title, caption, missing, None, {}, "")
     files = entry.get("files")
     files = files if isinstance(files, dict) else {}
     return FigureView(
@@ -125,7 +127,11 @@ def _figure_view(
         caption,
         _picture(view, run, folder, files.get("still")),
         _picture(view, run, folder, files["animation"]) if "animation" in files else None,
-        _picture(view, run, folder, files["download"]) if "download" in files else None,
+        {
+            kind.upper(): _picture(view, run, folder, files[kind])
+            for kind in ("gif", "webp")
+            if kind in files
+        },
         str(entry.get("note", "")),
         _picture(view, run, folder, files["frames"]) if "frames" in files else None,
         _grid(entry.get("sheet")),
@@ -158,7 +164,7 @@ def _picture(view: RunView, run: RunDirectory, folder: Path, name: Any) -> Shown
         return Shown(reason=f"{name} is missing")
     try:
         data = read_bytes(path, run.path)
-        width, height = size_of(data, ("PNG", "GIF"))
+        width, height = size_of(data, ("PNG", "GIF", "WEBP"))
     except (OSError, ValueError) as error:
         return Shown(reason=f"{name} is unreadable ({error})".replace(f"{run.path}/", ""))
     href = f"{folder.name}/{name}"

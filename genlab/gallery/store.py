@@ -182,14 +182,14 @@ def write_figures(
 def write_animations(
     folder: Path, figures: Iterable[Figure], *, seed: int, about: About | None = None
 ) -> list[Path]:
-    """Draw the animated ones of these figures as seed-<seed>-<name>.gif and .apng; returns the GIFs."""
+    """Draw the animated ones of these figures as seed-<seed>-<name>.gif, .apng, .webp; returns the GIFs."""
     written = []
     for figure in figures:
         if not figure.animated:
             continue
         name = f"seed-{seed}-{sanitised(figure.name)}"
         for picture in draw(figure, about).pictures:
-            if picture.role in ("animation", "download"):
+            if picture.role in ("animation", "gif", "webp"):
                 _write(folder / f"{name}{picture.suffix}", picture.data)
         written.append(folder / f"{name}.gif")
     return written

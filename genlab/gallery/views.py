@@ -40,13 +40,15 @@ class Draws:
 
 @dataclass(frozen=True)
 class FigureView:
-    """still, and where the figure moves: animation (APNG), download (GIF), and frames in a sheet."""
+    """still, and where the figure moves: animation (APNG), downloads of other kinds by their names, and
+    frames in a sheet.
+    """
 
     title: str
     caption: str
     still: Shown
     animation: Shown | None
-    download: Shown | None
+    downloads: Mapping[str, Shown]
     note: str
     frames: Shown | None = None
     sheet: Grid | None = None
@@ -96,7 +98,7 @@ class AnswerView:
     def short(self) -> str:
         """The value that ranks, for the index."""
         title, number, _ = self.values[0]
-        return f"{title} {number}"
+        return f"{self.name}: {title} {number}"
 
 
 @dataclass(frozen=True)

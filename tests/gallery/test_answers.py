@@ -101,7 +101,7 @@ def test_a_value_of_a_plugin_has_its_own_name(make):
 def test_the_two_kinds_of_files_do_not_mix(make):
     run = read_view(make("one", answers()), "one")
     assert run.problems == []
-    assert run.headlines == ["error 1.31 ± 0.11 %"]
+    assert run.headlines == ["Classification: error 1.31 ± 0.11 %"]
     from genlab.runs import RunDirectory
 
     directory = RunDirectory(make("two", answers()))

@@ -64,6 +64,7 @@ def test_only_animated_figures_become_animations(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "seed-2-moving.apng",
         "seed-2-moving.gif",
+        "seed-2-moving.webp",
     ]
 
 
