@@ -79,24 +79,24 @@ class Site:
 
     def _require_free(self, name: str) -> None:
         path = self.out / name
-        for folder in path.relative_to(self.out).parents[:-1]:
-            place = self.out / folder
-            if os.path.lexists(place) and (place.is_symlink() or not place.is_dir()):
-                raise UsageError(
-                    f"{place} is no folder of this gallery's own: name another with -o"
-                )
-        if not os.path.lexists(path) or name in self.before:
-            return
+        for folder in Path(name).parents[:-1]:
+            self._require_own(folder)
         if path.is_dir() and not path.is_symlink():
             raise UsageError(f"{path} is a folder: name another one for the gallery with -o")
-        if path.name == RECORD:
-            raise UsageError(
-                f"{path.parent} is a run, which no page takes the place of: name another folder with -o"
-            )
-        if not self.overwrite:
+        if os.path.lexists(path) and name not in self.before and not self.overwrite:
             raise UsageError(
                 f"{path} was not written by genlab gallery: name another folder with -o, or give "
                 "--overwrite, which replaces it"
+            )
+
+    def _require_own(self, folder: Path) -> None:
+        """Raise UsageError where it is no plain folder, or a run that no gallery wrote."""
+        place, record = self.out / folder, folder / RECORD
+        if os.path.lexists(place) and (place.is_symlink() or not place.is_dir()):
+            raise UsageError(f"{place} is no folder of this gallery's own: name another with -o")
+        if os.path.lexists(self.out / record) and record.as_posix() not in self.before:
+            raise UsageError(
+                f"{place} is a run, which no page takes the place of: name another folder with -o"
             )
 
     def _clear(self) -> None:

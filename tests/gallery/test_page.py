@@ -389,8 +389,11 @@ def test_what_nobody_has_foreseen_is_said_on_the_page_and_others_are_written(
     assert "Imagined" in index.text
 
 
-def test_a_run_is_never_replaced_by_its_page(make_run, tmp_path):
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_run_is_never_replaced_by_its_page(make_run, tmp_path, damaged):
     runs = [make_run(name).path for name in "ab"]
+    if damaged:
+        (runs[0] / "run.json").write_text("{")
     before = (runs[0] / "run.json").read_bytes()
     with pytest.raises(UsageError, match="is a run, which no page takes the place of"):
         build(runs, tmp_path / "runs", overwrite=True)
