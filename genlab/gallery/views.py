@@ -98,7 +98,8 @@ class AnswerView:
     def short(self) -> str:
         """The value that ranks, for the index."""
         title, number, _ = self.values[0]
-        return f"{self.name}: {title} {number}"
+        words = (self.name + ":", *([] if title == self.name.lower() else [title]), number)
+        return " ".join(words)
 
 
 @dataclass(frozen=True)
