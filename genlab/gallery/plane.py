@@ -16,7 +16,7 @@ FINE = 3  # points and arrows are drawn this many times larger, then averaged
 INK, FIELD, AXIS, GRID = (0, 90, 160), (200, 85, 0), (70, 74, 82), (226, 229, 234)
 RADIUS = 1.6  # of a point, in screen pixels
 OPACITY = 0.55  # of one point: where many lie, the ink is darker
-SHADE = 15  # colours are rounded to multiples of this: a third of the bytes, and no eye sees it
+SHADE = 17  # colours are rounded to multiples of this, so that a few hundred are left: a third of the bytes
 
 
 @dataclass(frozen=True)
