@@ -6,16 +6,16 @@ import math
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+
+from genlab.trust.pictures import read_picture
 
 UPPER_HALF, PLAIN = "▀", "\x1b[0m"
 
 
 def text_of(picture: Path, columns: int) -> str:
     """A file's picture in at most so many columns: means over squares of pixels, as few as will do."""
-    with Image.open(picture) as image:
-        small = image.convert("RGB").reduce(math.ceil(image.width / columns))
-    pixels = np.asarray(small)
+    image = read_picture(picture).convert("RGB")
+    pixels = np.asarray(image.reduce(math.ceil(image.width / columns)))
     pixels = np.pad(pixels, ((0, len(pixels) % 2), (0, 0), (0, 0)), mode="edge")
     return "\n".join(map(_line, pixels[::2], pixels[1::2]))
 
