@@ -18,6 +18,7 @@ from genlab.api.general import general_figures
 from genlab.api.nearest import looked_at, nearest
 from genlab.api.run import Run, require_label
 from genlab.api.scorer import Scorer
+from genlab.api.settings import every_setting
 from genlab.contracts import (
     Batch,
     Completes,
@@ -36,6 +37,7 @@ from genlab.gallery.store import (
     write_nearest,
     write_reference,
     write_samples,
+    write_settings,
 )
 from genlab.progress import progress
 from genlab.rank import rank
@@ -54,7 +56,7 @@ def show_run(
     scorer: Scorer | None = None,
     split: str = "test",
 ) -> None:
-    """Write samples beside data of the split, where the model draws any, and figures.
+    """Write samples beside data of the split, where the model draws any, figures and every setting.
 
     scorer: says how likely the model finds both; None where no split was scored. Every process takes part
     in drawing and scoring, and rank 0 writes.
@@ -79,6 +81,7 @@ def show_run(
         write_likelihoods(run.directory, *likely, seed=SEED)
     shown = chain(general, figures(run, SEED))
     write_figures(run.directory, shown, seed=SEED, about=about)
+    write_settings(run.directory, every_setting(run))
 
 
 def _likelihoods(
@@ -111,12 +114,9 @@ def _write_samples(
     write_samples(run.directory.samples, samples, run.spec, seed=SEED, command=command, about=about)
     write_reference(run.directory, data, run.spec, split=split)
     train = run.data.dataset("train")
-    found, distance = nearest(train, samples)
-    distances = {"samples": distance, "held out": nearest(train, data)[1]}
     write_nearest(
         run.directory,
-        found,
-        distances,
+        {"samples": nearest(train, samples), "held out": nearest(train, data)},
         run.spec,
         seed=SEED,
         split=split,

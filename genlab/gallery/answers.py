@@ -37,6 +37,7 @@ KINDS = {
     ),
     ("reconstruction", "per_dimension"): Kind("per dimension", "", "per dimension"),
 }
+MOST_DECIMALS = 8  # smaller errors are written with an exponent
 FACTS = {"code": "code size"}
 SENTENCES = {
     "classification": (
@@ -65,12 +66,16 @@ def with_error(mean: float | None, stderr: float | None, scale: float = 1.0) -> 
 
     >>> with_error(0.0131, 0.00114, 100.0), with_error(3.87123, 0.0213), with_error(52.7, None)
     ('1.31 ± 0.11', '3.871 ± 0.021', '52.7')
+    >>> with_error(1.234e-15, 2.5e-17)
+    '1.2e-15 ± 2.5e-17'
     """
     if mean is None:
         return "–"
     if not stderr:
         return f"{scale * mean:.4g}"
-    digits = min(8, max(0, 1 - math.floor(math.log10(scale * stderr))))
+    digits = max(0, 1 - math.floor(math.log10(scale * stderr)))
+    if digits > MOST_DECIMALS:
+        return f"{scale * mean:.2g} ± {scale * stderr:.2g}"
     return f"{scale * mean:.{digits}f} ± {scale * stderr:.{digits}f}"
 
 

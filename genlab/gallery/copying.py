@@ -12,15 +12,18 @@ import numpy as np
 from genlab.gallery.likely import TITLES
 
 TOO_COARSE = 0.25  # an error of a share that lies between 0 and 1
+COLLAPSED = 0.25  # samples have so few nearest training data, of those that unseen data have
 
 
 @dataclass(frozen=True)
 class Copying:
-    """sentence: what the distances say. distances: of each sample to its nearest datum, in words. seed: of
-    the samples.
+    """sentence: what the distances say. collapse: that the samples are all alike, if they are.
+
+    distances: of each sample to its nearest datum, in words. seed: of the samples.
     """
 
     sentence: str
+    collapse: str
     distances: tuple[str, ...]
     seed: int
 
@@ -35,9 +38,29 @@ def copying(entry: Mapping[str, Any]) -> Copying:
     binary = entry["support"] == "binary"
     if binary:
         of_samples, of_data = np.rint(of_samples**2), np.rint(of_data**2)
-    sentence = _sentence(of_samples, of_data, binary, entry)
+    collapse = _collapse(entry, len(of_samples), len(of_data))
+    sentence = _sentence(of_samples, of_data, binary, entry, collapsed=bool(collapse))
     distances = tuple(_distance(value, binary) for value in of_samples)
-    return Copying(sentence, distances, int(entry.get("seed", 0)))
+    return Copying(sentence, collapse, distances, int(entry.get("seed", 0)))
+
+
+def _collapse(entry: Mapping[str, Any], n: int, m: int) -> str:
+    """That n samples share their nearest training data, which m unseen data do not."""
+    different = entry.get("different")
+    if different is None:
+        return ""
+    of_samples, of_data = int(different["samples"]), int(different["held out"])
+    if of_samples / n > COLLAPSED * of_data / m:
+        return ""
+    shared = "datum" if of_samples == 1 else "data"
+    return (
+        f"Its samples are nearly all alike (mode collapse): {n} of them share {of_samples} nearest "
+        f"training {shared}, where {m} {_unseen(entry)} have {of_data}."
+    )
+
+
+def _unseen(entry: Mapping[str, Any]) -> str:
+    return TITLES.get(str(entry["split"]), str(entry["split"]))
 
 
 def _distance(value: float, binary: bool) -> str:
@@ -48,13 +71,21 @@ def _distance(value: float, binary: bool) -> str:
     return f"distance {value:.3g}"
 
 
-def _sentence(samples: np.ndarray, data: np.ndarray, binary: bool, entry: Mapping[str, Any]) -> str:
-    unseen = TITLES.get(str(entry["split"]), str(entry["split"]))
+def _sentence(
+    samples: np.ndarray,
+    data: np.ndarray,
+    binary: bool,
+    entry: Mapping[str, Any],
+    *,
+    collapsed: bool,
+) -> str:
+    unseen = _unseen(entry)
     share, error = _nearer(samples, data)
     a, b = (f"{np.median(distances):.3g}" for distances in (samples, data))
     unit = "entries that differ" if binary else "Euclidean distance"
     return (
-        f"{_verdict(samples, data, unseen)} The nearest of {_training(entry)} training data is {a} away "
+        f"{_verdict(samples, data, unseen, collapsed)} "
+        f"The nearest of {_training(entry)} training data is {a} away "
         f"from a sample and {b} from one of the {unseen} ({unit}, medians of {len(samples)}). Of such "
         f"a pair, the sample is the nearer one in {100 * share:.0f} ± {100 * error:.0f} % of cases, where "
         f"50 % is no difference. {_exact(samples, data, unseen)}"
@@ -68,17 +99,18 @@ def _training(entry: Mapping[str, Any]) -> str:
     return f"{looked_at:,} of the {all_of_them:,}"
 
 
-def _verdict(samples: np.ndarray, data: np.ndarray, unseen: str) -> str:
+def _verdict(samples: np.ndarray, data: np.ndarray, unseen: str, collapsed: bool) -> str:
     share, error = _nearer(samples, data)
     if error > TOO_COARSE:
         return "There are too few samples to tell whether it copies."
     if _copies_more(samples, data):
         return f"It copies: more samples than {unseen} equal a training datum."
+    if collapsed:
+        return "Of samples that are all alike, nearness says nothing of copying."
     if share > 0.5 + 2 * error:
         return f"Samples lie nearer to the training data than {unseen} do, as copies would."
-    how = "further from" if share < 0.5 - 2 * error else "about as far from"
-    than = "than" if how == "further from" else "as"
-    return f"No sign of copying: samples lie {how} the training data {than} {unseen} do."
+    how = "further from" if share < 0.5 - 2 * error else "no nearer to"
+    return f"No sign of copying: these samples lie {how} the training data than {unseen} do."
 
 
 def _nearer(samples: np.ndarray, data: np.ndarray) -> tuple[float, float]:

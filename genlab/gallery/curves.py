@@ -147,7 +147,9 @@ def _points(places: list[Point]) -> str:
 def _note(above: int, axis: Axis) -> str:
     if axis.logarithmic:
         return "Logarithmic axis."
-    return f"{above} early points lie above the frame." if above else ""
+    if not above:
+        return ""
+    return f"{above} early point{'s lie' if above > 1 else ' lies'} above the frame."
 
 
 @dataclass(frozen=True)

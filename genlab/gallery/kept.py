@@ -15,9 +15,10 @@ from genlab.runs import RunDirectory
 from genlab.trust import Refused
 from genlab.trust.files import read_bytes
 
+SETTINGS = "settings.yaml"  # the configuration with every default, among the figures
 KEPT = (
     *("config.yaml", "metrics.csv", "scores/*.json", "metrics/*.json", "samples/*.json"),
-    *("gallery/*.json", "gallery/likelihoods.npz"),
+    *("gallery/*.json", "gallery/likelihoods.npz", f"gallery/{SETTINGS}"),
 )
 OF_A_SESSION = ("versions", "git", "started")
 

@@ -13,6 +13,7 @@ from genlab.gallery.curves import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Tick,
 BINS = 20
 REST = 0.005  # of each set may lie beyond either end of the axis
 TITLES = {"test": "test data", "val": "validation data", "train": "training data"}
+SLACK = "These are no exact numbers, and how far off they are may differ between the two."
 ORDER = ("test", "val", "train", "samples")
 
 
@@ -50,7 +51,7 @@ def histogram(sets: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Histo
     known = [(name, sets[name].astype(float)) for name in ORDER if name in sets]
     if not known or any(x.ndim != 1 or not len(x) or not np.isfinite(x).all() for _, x in known):
         raise ValueError("it holds no finite log-likelihoods")
-    edges = _edges([x for _, x in known])
+    edges = _edges([x for _, x in known], mass=about["measure"] == "mass")
     shares = [_shares(x, edges) for _, x in known]
     high = 1.05 * max(share.max() for share in shares)
     return Histogram(
@@ -67,17 +68,19 @@ def histogram(sets: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Histo
         ),
         f"log p of a datum in nats ({about['guarantee']})",
         "share of each set",
-        _sentence(dict(known), str(about["split"])),
+        _sentence(dict(known), str(about["split"]), exact=about["guarantee"] == "exact"),
         tuple(float(value) for value in sets["samples"]) if "samples" in sets else (),
         int(about.get("seed", 0)),
     )
 
 
-def _edges(sets: list[np.ndarray]) -> np.ndarray:
+def _edges(sets: list[np.ndarray], *, mass: bool) -> np.ndarray:
+    """mass: of probabilities, whose logarithm is at most 0."""
     low = min(np.quantile(x, REST) for x in sets)
     high = max(np.quantile(x, 1 - REST) for x in sets)
     room = 0.02 * (high - low) or 0.5
-    return np.linspace(low - room, high + room, BINS + 1)
+    end = min(high + room, 0.0) if mass and high < 0 else high + room
+    return np.linspace(low - room, end, BINS + 1)
 
 
 def _shares(x: np.ndarray, edges: np.ndarray) -> np.ndarray:
@@ -111,7 +114,7 @@ def _mean(x: np.ndarray) -> str:
     return f"{x.mean():.2f} ± {_error(x):.2f}" if len(x) > 1 else f"{x.mean():.2f}"
 
 
-def _sentence(sets: Mapping[str, np.ndarray], split: str) -> str:
+def _sentence(sets: Mapping[str, np.ndarray], split: str, *, exact: bool) -> str:
     """What the means say of overfitting, and of samples; nothing where a set is too small for an error."""
     held_out = sets.get(split)
     if held_out is None:
@@ -120,7 +123,8 @@ def _sentence(sets: Mapping[str, np.ndarray], split: str) -> str:
     if "train" in sets and split != "train":
         said.append(_overfits(*_gap(sets["train"], held_out), unseen))
     if "samples" in sets:
-        said.append(_own(*_gap(sets["samples"], held_out), unseen))
+        own = _own(*_gap(sets["samples"], held_out), f"its {len(sets['samples'])} samples", unseen)
+        said.append(f"{own} {'' if exact else SLACK}".strip() if own else "")
     return " ".join(filter(None, said))
 
 
@@ -143,16 +147,19 @@ def _overfits(gap: float, error: float, unseen: str) -> str:
     )
 
 
-def _own(gap: float, error: float, unseen: str) -> str:
-    """Of a model that is right, samples and data that it has not seen are alike."""
+def _own(gap: float, error: float, own: str, unseen: str) -> str:
+    """A model that is right finds samples and data that it has not seen equally likely on average."""
     if np.isnan(error):
         return ""
     if not abs(gap) > 2 * error:
-        return f"Its samples are about as likely as {unseen}, as those of a right model would be."
+        return (
+            f"Between {own} and {unseen} no difference is seen ({gap:.2f} ± {error:.2f} nats): a good "
+            "model has none, but so may a bad one."
+        )
     side = "likelier" if gap > 0 else "less likely"
     return (
-        f"Its samples are {side} than {unseen}, by {abs(gap):.2f} ± {error:.2f} nats; those of a right "
-        "model would not be."
+        f"It finds {own} {side} than {unseen}, by {abs(gap):.2f} ± {error:.2f} nats; the correct model "
+        "would find no difference."
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from genlab.errors import UsageError
 from genlab.gallery import curves
+from genlab.gallery.beside import Beside, beside
 from genlab.gallery.html import render
 from genlab.gallery.readme import readme
 from genlab.gallery.sheets import compare
@@ -44,11 +45,14 @@ def build(
     views = []
     with Site(out, overwrite=overwrite) as site:
         for done, (path, slug) in enumerate(zip(runs, slugs(runs), strict=True), 1):
-            view, files = _page(path, slug)
-            site.write(files)
+            view = _view(path, slug)
+            site.write({f"{slug}/{name}": data for name, data in view.files.items()})
             view.files.clear()
             views.append(view)
             advance(done, view.name)
+        for i, view in enumerate(views):
+            views[i], page = _page(view, views)
+            site.write({f"{view.slug}/index.html": page})
         if markdown:
             site.write({"README.md": _readme(views, runs)})
         site.write({"index.html": _index(views)})
@@ -68,27 +72,31 @@ def slugs(runs: Iterable[Path]) -> list[str]:
     return taken
 
 
-def _page(path: Path, slug: str) -> tuple[RunView, dict[str, bytes]]:
-    """A run's view and the files of its page.
-
-    A run may hold anything. What nobody has foreseen is said on its page, and the others are written.
-    """
+def _view(path: Path, slug: str) -> RunView:
+    """What is known of a run. It may hold anything: what nobody has foreseen is said, others are shown."""
     try:
-        view = read_view(path, slug)
-        return view, _files(view)
+        return read_view(path, slug)
     except UsageError:
         raise
     except Exception as error:
-        reason = f"It cannot be shown ({type(error).__name__}: {error})."
-        view = RunView(slug, path.resolve().name, reason=reason)
-        return view, _files(view)
+        return _broken(slug, path.resolve().name, error)
 
 
-def _files(view: RunView) -> dict[str, bytes]:
-    page = render("run.html", "run.js", run=view, geometry=curves).encode()
-    return {f"{view.slug}/{name}": data for name, data in view.files.items()} | {
-        f"{view.slug}/index.html": page
-    }
+def _page(view: RunView, views: Sequence[RunView]) -> tuple[RunView, bytes]:
+    """The page of one of the runs, and the run as it is shown there."""
+    try:
+        return view, _rendered(view, beside(view, views))
+    except Exception as error:
+        broken = _broken(view.slug, view.name, error)
+        return broken, _rendered(broken, [])
+
+
+def _broken(slug: str, name: str, error: Exception) -> RunView:
+    return RunView(slug, name, reason=f"It cannot be shown ({type(error).__name__}: {error}).")
+
+
+def _rendered(view: RunView, others: Sequence[Beside]) -> bytes:
+    return render("run.html", "run.js", run=view, beside=others, geometry=curves).encode()
 
 
 def _index(views: Sequence[RunView]) -> bytes:

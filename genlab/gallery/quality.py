@@ -55,8 +55,8 @@ SENTENCES = {
         "data that have a sample close by."
     ),
     "birthday": (
-        "Support: how many different data the model can draw, guessed from how many samples are alike; a "
-        "dash where none are, and then only what it exceeds is known."
+        "Support: how many different data the model can draw, guessed from how many samples are alike; "
+        "where none are, only what it exceeds is known."
     ),
     "memorisation": (
         "Copying z: far below 0, samples lie nearer to the training data than unseen data do, as copies "
@@ -73,6 +73,7 @@ SENTENCES = {
 }
 REFERENCE = "training data"
 UNLIKELY = 0.01  # a p-value below which chance is no explanation
+FAR = 3.0  # standard errors, which chance hardly exceeds
 
 Column = tuple[str, str, str]  # metric, parameters as JSON, key
 Values = dict[Column, float | None]
@@ -232,6 +233,26 @@ def verdict(row: Mapping[Column, float | None]) -> str:
     return (
         f"A classifier {can} tell samples from data: it is right in {100 * right:.1f} % of cases "
         f"(p = {p:.2g})."
+    )
+
+
+def copying(row: Mapping[Column, float | None], n: int, unseen: str) -> str:
+    """What the distances of n samples to the training data say, where they were measured.
+
+    unseen: the data whose distances they were compared with, in words.
+    """
+    found = {(name, key): value for (name, _, key), value in row.items()}
+    z, copies = found.get(("memorisation", "z")), found.get(("memorisation", "copies"))
+    if z is None or copies is None:
+        return ""
+    if z < -FAR:
+        how = f"nearer to the training data than {unseen} do, as copies would"
+    else:
+        side = "further from" if z > FAR else "no nearer to"
+        how = f"{side} the training data than {unseen} do: no sign of copying"
+    return (
+        f"By a test of distances, {n:,} samples lie {how} (copying z = {z:.1f}, chance reaches ± {FAR:g}). "
+        f"{100 * copies:.3g} % of them equal a training datum."
     )
 
 

@@ -155,19 +155,23 @@ def _add(
     group.rows.append(_row(run, record, score))
 
 
-def group_of(score: Mapping[str, Any]) -> Key:
-    """Equal for scores that may be compared."""
+def subject_of(score: Mapping[str, Any]) -> Key:
+    """Equal for scores of the same quantity of the same data, whatever kind of number they are."""
     data, nats = score["data"], score["nats"]
     names = str(data["name"]), str(data["variant"]), str(data["split"])
-    guarantee = str(nats["guarantee"])
-    estimator = str((score.get("likelihood") or {}).get("name", ""))
-    estimator = estimator if guarantee == "estimate" else ""
-    kind = str(nats["measure"]), guarantee, str(nats.get("given") or ""), estimator
-    # Data of one name may still differ (somebody's own file): then they are not the same data. Estimates
-    # of other settings are other numbers: the n of a window is worth a hundred nats.
-    settings = (score.get("likelihood") or {}).get("parameters") if estimator else None
-    identity = json.dumps([data.get("spec"), data.get("sha256"), settings], sort_keys=True)
-    return (*names, *kind, data["n"], identity)
+    # Data of one name may still differ (somebody's own file): then they are not the same data.
+    identity = json.dumps([data.get("spec"), data.get("sha256")], sort_keys=True)
+    return (*names, str(nats["measure"]), str(nats.get("given") or ""), data["n"], identity)
+
+
+def group_of(score: Mapping[str, Any]) -> Key:
+    """Equal for scores that may be compared as they stand."""
+    *names, measure, given, n, identity = subject_of(score)
+    guarantee, asked = str(score["nats"]["guarantee"]), score.get("likelihood") or {}
+    estimator = str(asked.get("name", "")) if guarantee == "estimate" else ""
+    # Estimates of other settings are other numbers: the n of a window is worth a hundred nats.
+    settings = json.dumps(asked.get("parameters") if estimator else None, sort_keys=True)
+    return (*names, measure, guarantee, given, estimator, n, identity + settings)
 
 
 def order(key: Key) -> tuple[Any, ...]:

@@ -15,13 +15,14 @@ from typing import Any
 
 import numpy as np
 import torch
+import yaml
 from torch import Tensor
 
 from genlab.contracts import DataSpec, Evidence, Figure
 from genlab.gallery.completions import completion_grid
 from genlab.gallery.drawing import About, Drawn, draw, image_pixels, sample_grid, thumbnail
-from genlab.gallery.kept import public
-from genlab.runs import RunDirectory, atomic, train_command, write_json
+from genlab.gallery.kept import SETTINGS, public
+from genlab.runs import RunDirectory, atomic, train_command, write_json, write_text
 
 SCHEMA = 1
 REFERENCE, NEAREST, LIKELIHOODS = "data", "nearest", "likelihoods"
@@ -120,8 +121,7 @@ def write_reference(
 
 def write_nearest(
     run: RunDirectory,
-    found: Tensor,
-    distances: Mapping[str, Tensor],
+    found: Mapping[str, tuple[Tensor, Tensor]],
     spec: DataSpec,
     *,
     seed: int,
@@ -131,16 +131,17 @@ def write_nearest(
 ) -> None:
     """Write the training data nearest to the samples that stand for the run, laid out like these.
 
-    found: (n, *shape). distances: (n,) Euclidean ones to the nearest training datum, of "samples" and of as
-    many data "held out" of the split. seed: of the samples. training: how many training data there are, of
-    which so many were looked_at.
+    found: the nearest training data (n, *shape) and the Euclidean distances (n,) to them, of "samples" and
+    of as many data "held out" of the split. seed: of the samples. training: how many training data there
+    are, of which so many were looked_at.
     """
     words = {"seed": seed, "split": split, "support": str(spec.support)}
     words |= {"training": training, "looked_at": looked_at}
-    words |= {name: values.tolist() for name, values in distances.items()}
+    words |= {name: distances.tolist() for name, (_, distances) in found.items()}
+    words["different"] = {name: len(x.flatten(1).unique(dim=0)) for name, (x, _) in found.items()}
     entry: dict[str, Any] = {"schema": SCHEMA, "picture": None}
     if spec.is_image:
-        _write(run.figures / f"{NEAREST}.png", sample_grid(found, spec).still)
+        _write(run.figures / f"{NEAREST}.png", sample_grid(found["samples"][0], spec).still)
         entry["picture"] = f"{NEAREST}.png"
     write_json(run.figures / f"{NEAREST}.json", entry | words)
 
@@ -156,6 +157,12 @@ def write_likelihoods(
     )
     entry = {"schema": SCHEMA, "array": f"{LIKELIHOODS}.npz", "sets": list(nats), "seed": seed}
     write_json(run.figures / f"{LIKELIHOODS}.json", entry | dict(about))
+
+
+def write_settings(run: RunDirectory, settings: Mapping[str, Any]) -> None:
+    """Write a configuration in which nothing is left to defaults."""
+    words = yaml.safe_dump(settings, sort_keys=False, default_flow_style=None, width=100)
+    write_text(run.figures / SETTINGS, words)
 
 
 def write_figures(

@@ -12,9 +12,10 @@ from typing import Any
 from genlab.errors import UsageError
 from genlab.gallery import answers, quality, selection, words
 from genlab.gallery.curves import charts, read_curves
-from genlab.gallery.kept import kept, public
+from genlab.gallery.kept import SETTINGS, kept, public
+from genlab.gallery.likely import TITLES
 from genlab.gallery.pictured import read_pictures
-from genlab.gallery.scores import best, group_of, model_name, order, read_scores
+from genlab.gallery.scores import best, group_of, model_name, order, read_scores, subject_of
 from genlab.gallery.selection import read_selection
 from genlab.gallery.views import AnswerView, QualityView, RunView, ScoreView, StageView
 from genlab.runs import RunDirectory, train_command
@@ -67,10 +68,17 @@ def _read_record(view: RunView, run: RunDirectory, record: Mapping[str, Any]) ->
     view.parameters = _number(record.get("parameters"))
     view.seconds = _number(record.get("training_seconds"))
     view.versions = list(_versions(record))
+    _read_settings(view, run)
+
+
+def _read_settings(view: RunView, run: RunDirectory) -> None:
+    """With every default, where the run's pictures were drawn; else those that were given."""
+    complete = run.figures / SETTINGS
+    path = complete if complete.is_file() else run.config
     try:
-        view.config = read_text(run.config, run.path)
+        view.config = read_text(path, run.path)
     except Refused as error:
-        view.problems.append(f"config.yaml is unreadable: {error}")
+        view.problems.append(f"{path.name} is unreadable: {error}")
 
 
 def _status(run: RunDirectory, record: Mapping[str, Any]) -> tuple[str, str]:
@@ -131,9 +139,6 @@ def _versions(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if last.get("git"):
         yield "commit", str(last["git"])
     yield "settings hash", str(record.get("fingerprint", "unknown"))
-    data = record.get("data")
-    if isinstance(data, Mapping) and data.get("sha256"):
-        yield "data sha256", str(data["sha256"])
 
 
 # ------------------------------------------------------------------------------------------------ scores
@@ -146,20 +151,20 @@ def _read_scores(view: RunView, run: RunDirectory) -> None:
     scores, problems = read_scores(run)
     view.problems += problems
     ranked = sorted(scores, key=lambda score: _SPLITS.get(score["data"]["split"], len(_SPLITS)))
-    view.scores = [_score_view(score) for score in ranked]
+    view.scores = [score_view(score) for score in ranked]
     chosen = best(scores)
-    view.headline = None if chosen is None else _score_view(chosen)
-    hashes = sorted({str(s["data"]["sha256"]) for s in scores if s["data"].get("sha256")})
-    known = {value for _, value in view.versions}
-    view.versions += [("data sha256", sha) for sha in hashes if sha not in known]
+    view.headline = None if chosen is None else score_view(chosen)
+    hashes = {str(s["data"]["split"]): s["data"].get("sha256") for s in ranked}
+    view.versions += [(f"sha256 of {TITLES.get(k, k)}", sha) for k, sha in hashes.items() if sha]
 
 
-def _score_view(score: Mapping[str, Any]) -> ScoreView:
+def score_view(score: Mapping[str, Any]) -> ScoreView:
     nats, floor = score["nats"], (score.get("floor") or {}).get("nats")
     bits = score.get("bits_per_dim")
     floor_bits = (
         bits * floor / nats["mean"] if bits and floor is not None and nats["mean"] else None
     )
+    low, high = words.limits(nats)
     return ScoreView(
         split=str(score["data"]["split"]),
         n=score["data"]["n"],
@@ -175,9 +180,14 @@ def _score_view(score: Mapping[str, Any]) -> ScoreView:
         guarantee=str(nats["guarantee"]),
         weights=str((score.get("checkpoint") or {}).get("weights", "")),
         sentence=words.kind_of_number(nats, score["data"]["n"]),
+        promise=words.GUARANTEES.get(str(nats["guarantee"]), ""),
         comparison=words.comparison(score),
         density=nats["measure"] == "density",
         nll=None if nats["mean"] is None else -nats["mean"],
+        low=low,
+        high=high,
+        stderr=nats.get("stderr") or 0.0,
+        subject=subject_of(score),
         group=order(group_of(score)),
     )
 
@@ -234,6 +244,7 @@ def _quality_view(section: quality.Section) -> QualityView:
         ],
         section.sentences,
         quality.verdict(own),
+        quality.copying(own, section.n, TITLES.get(section.split, section.split)),
     )
 
 

@@ -13,6 +13,7 @@ from genlab.gallery.likely import Histogram
 from genlab.gallery.pixels import Grid
 from genlab.gallery.selection import Selection
 
+ON_NLL = {"lower bound": "upper bound on NLL", "upper bound": "lower bound on NLL"}
 UNREADABLE = "unreadable"  # the status of a run whose record cannot be used
 
 
@@ -56,7 +57,11 @@ class FigureView:
 
 @dataclass(frozen=True)
 class ScoreView:
-    """nll: for ranking; None where the mean is not to be trusted. group: equal where it may be compared."""
+    """nll: for ranking; None where the mean is not to be trusted.
+
+    low, high: between which it lies, its sampling error (stderr) aside; infinite where nothing is known.
+    subject: equal for the same quantity of the same data; group: for the same kind of number, too.
+    """
 
     split: str
     n: int
@@ -70,15 +75,20 @@ class ScoreView:
     guarantee: str
     weights: str
     sentence: str
+    promise: str
     comparison: str
     density: bool
     nll: float | None
+    low: float
+    high: float
+    stderr: float
+    subject: tuple[Any, ...]
     group: tuple[Any, ...]
 
     @property
     def kind(self) -> str:
-        """The guarantee. A bound is one of the likelihood, and the number its negative."""
-        return f"{self.guarantee} of log p" if "bound" in self.guarantee else self.guarantee
+        """The guarantee. A lower bound of the likelihood is an upper one of the number shown."""
+        return ON_NLL.get(self.guarantee, self.guarantee)
 
 
 @dataclass(frozen=True)
@@ -107,7 +117,7 @@ class QualityView:
     """Samples against n data of a split. values: title, number, and that of training data.
 
     seen_by: what of them was compared. sentences: what the metrics say. verdict: whether samples can
-    be told from data.
+    be told from data. copying: what their distances to training data say.
     """
 
     split: str
@@ -116,6 +126,7 @@ class QualityView:
     values: list[tuple[str, str, str]]
     sentences: list[str]
     verdict: str
+    copying: str
 
 
 @dataclass(frozen=True)
@@ -197,6 +208,17 @@ class RunView:
     def headlines(self) -> list[str]:
         """The answers about test data, for the index."""
         return [answers.short for answers in self.answers if answers.split == "test"]
+
+    @property
+    def collapse(self) -> str:
+        """That all samples are alike, if they are."""
+        return self.copying.collapse if self.copying else ""
+
+    @property
+    def memorisation(self) -> str:
+        """What was measured of copying, which of samples that are all alike says nothing."""
+        said = [quality.copying for quality in self.quality if quality.copying]
+        return said[0] if said and not self.collapse else ""
 
     @property
     def tile_facts(self) -> list[tuple[str, str]]:

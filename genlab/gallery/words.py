@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -52,7 +53,7 @@ def _error(nats: Mapping[str, Any], n: int) -> str:
         return f"No number is given: {nats.get('reason') or 'the reason was not recorded'}."
     if nats.get("stderr") is None:
         return ""
-    return f"± is the standard error over {n:,} data; another training would give another model."
+    return f"± is one standard error over {n:,} data; another training would give another model."
 
 
 def interval(nats: Mapping[str, Any]) -> tuple[float, float, bool] | None:
@@ -72,6 +73,22 @@ def interval(nats: Mapping[str, Any]) -> tuple[float, float, bool] | None:
     return -(mean + high), -(mean + low), bracket is not None and bracket["two_sided"]
 
 
+def limits(nats: Mapping[str, Any]) -> tuple[float, float]:
+    """Between which the true mean nll lies, apart from its sampling error; infinite where nothing is known.
+
+    >>> limits({"mean": -90.0, "guarantee": "lower bound"})
+    (-inf, 90.0)
+    """
+    mean, guarantee = nats.get("mean"), nats.get("guarantee")
+    if mean is None:
+        return -math.inf, math.inf
+    low, high, _ = interval(nats) or (-mean, -mean, False)
+    return (
+        low if guarantee in ("exact", "upper bound") else -math.inf,
+        high if guarantee in ("exact", "lower bound") else math.inf,
+    )
+
+
 def references(nats: Mapping[str, Any]) -> dict[str, float]:
     """The negative log-likelihoods that an estimator wants to be read beside its own, by name.
 
@@ -88,10 +105,11 @@ def _shared(nats: Mapping[str, Any]) -> str:
     if between is None:
         return ""
     low, high, two_sided = between
-    side = "two bounds" if two_sided else "by 95 % intervals"
+    side = "two bounds" if two_sided else "its 95 % intervals"
+    bias = ", the method's bias aside" if nats.get("guarantee") == "estimate" else ""
     return (
-        "One more error is the same for all data, so that more of them would not shrink it: by that alone "
-        f"the number lies between {low:.2f} and {high:.2f} nats ({side})."
+        "The estimator's noise adds an error that is common to all data, so that more of them would not "
+        f"shrink it: by that alone the number lies between {low:.2f} and {high:.2f} nats ({side}{bias})."
     )
 
 
@@ -138,10 +156,8 @@ def comparison(score: Mapping[str, Any]) -> str:
     side = "better than" if gain >= 0 else "worse than"
     limit = _LIMITS.get((str(score["nats"].get("guarantee")), gain >= 0), "")
     if not limit and abs(gain) < 0.005:
-        return f"no better than independent entries, whose number is {-floor:.2f} nats"
-    return (
-        f"{limit}{abs(gain):.2f} nats {side} independent entries, whose number is {-floor:.2f} nats"
-    )
+        return f"no better than independent entries, whose NLL is {-floor:.2f} nats"
+    return f"{limit}{abs(gain):.2f} nats {side} independent entries, whose NLL is {-floor:.2f} nats"
 
 
 def stage(progress: Mapping[str, Any]) -> str:

@@ -79,13 +79,15 @@ def make_run(tmp_path: Path):
         x = (torch.rand(64, *spec.shape, generator=torch.Generator().manual_seed(0)) < 0.5).float()
         write_samples(run.samples, x, spec, seed=0, command="genlab sample RUN --n 64 --seed 0")
         write_reference(run, x.flip(0), spec)
-        distances = {"samples": torch.arange(64.0).sqrt(), "held out": torch.full((64,), 3.0)}
+        nearest = {
+            "samples": (x.roll(1, 0), torch.arange(64.0).sqrt()),
+            "held out": (x.roll(2, 0), torch.full((64,), 3.0)),
+        }
         about = {"seed": 0, "split": "test", "training": 1000, "looked_at": 1000}
-        write_nearest(run, x.roll(1, 0), distances, spec, **about)
+        write_nearest(run, nearest, spec, **about)
         sets = {"samples": -20 - np.arange(64) / 8, "train": NATS + 2, "test": NATS}
-        write_likelihoods(
-            run, sets, {"split": "test", "guarantee": "exact", "method": "exact"}, seed=0
-        )
+        kind = {"guarantee": "exact", "measure": "mass", "method": "exact"}
+        write_likelihoods(run, sets, {"split": "test", **kind}, seed=0)
         write_text(run.curves, CURVES)
         return run
 

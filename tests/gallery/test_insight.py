@@ -18,9 +18,9 @@ def entry(samples: list[float], held_out: list[float], support: str = "levels") 
 @pytest.mark.parametrize(
     ("samples", "held_out", "share", "verdict"),
     [
-        ([1.0, 2.0] * 5, [1.0, 2.0] * 5, 50, "No sign of copying: samples lie about as far from"),
+        ([1.0, 2.0] * 5, [1.0, 2.0] * 5, 50, "No sign of copying: these samples lie no nearer to"),
         ([1.0, 1.0] * 5, [2.0, 3.0] * 5, 100, "Samples lie nearer to"),
-        ([5.0, 5.0] * 5, [2.0, 3.0] * 5, 0, "No sign of copying: samples lie further from"),
+        ([5.0, 5.0] * 5, [2.0, 3.0] * 5, 0, "No sign of copying: these samples lie further from"),
     ],  # the error: sqrt(21 / 1200)
 )
 def test_the_share_of_pairs_decides(samples, held_out, share, verdict):
@@ -51,6 +51,44 @@ def test_of_few_samples_nothing_is_said():
 def test_of_many_training_data_it_is_said_how_many_were_looked_at():
     said = copying(entry([1.0], [1.0]) | {"training": 9000, "looked_at": 800}).sentence
     assert "The nearest of 800 of the 9,000 training data is 1 away" in said
+
+
+def different(samples: int, held_out: int) -> dict:
+    return {"different": {"samples": samples, "held out": held_out}}
+
+
+@pytest.mark.parametrize(
+    ("samples", "held_out", "collapsed"),
+    [(1, 60, True), (15, 60, True), (16, 60, False), (64, 60, False)],
+)
+def test_samples_that_share_their_nearest_training_data_have_collapsed(
+    samples, held_out, collapsed
+):
+    """A quarter of what unseen data have, and then nearness says nothing."""
+    found = copying(entry([1.0] * 64, [2.0] * 64) | different(samples, held_out))
+    assert bool(found.collapse) == collapsed
+    assert found.sentence.startswith(
+        "Of samples that are all alike, nearness says nothing"
+        if collapsed
+        else "Samples lie nearer"
+    )
+    if samples == 1:
+        assert (
+            "64 of them share 1 nearest training datum, where 64 test data have 60."
+            in found.collapse
+        )
+
+
+def test_a_model_that_draws_one_training_datum_copies_and_has_collapsed():
+    found = copying(entry([0.0] * 64, [2.0] * 64) | different(1, 60))
+    assert found.collapse
+    assert found.sentence.startswith("It copies")
+
+
+@pytest.mark.parametrize("broken", [[], {"samples": 1}, {"samples": None, "held out": 1}])
+def test_a_count_of_different_data_that_is_none_is_refused(broken):
+    with pytest.raises((KeyError, TypeError)):
+        copying(entry([1.0], [1.0]) | {"different": broken})
 
 
 def test_bits_are_counted_and_copies_named():
@@ -96,9 +134,14 @@ def test_a_gap_to_training_data_is_said():
     assert "training data likelier than test data, by 5.00 ± 0.08 nats: by so much it overfits" in (
         far.sentence
     )
-    assert "Its samples are likelier than test data, by 5.00 ± 0.08 nats" in far.sentence
+    assert "It finds its 100 samples likelier than test data, by 5.00 ± 0.08 nats" in far.sentence
+    assert "no exact numbers" not in far.sentence
     near = histogram({"test": noise, "train": noise + 0.01, "samples": noise}, ABOUT)
-    assert "Its samples are about as likely as test data" in near.sentence
+    assert "Between its 100 samples and test data no difference is seen (0.00 ± 0.08 nats)" in (
+        near.sentence
+    )
+    bound = histogram({"test": noise, "samples": noise}, ABOUT | {"guarantee": "lower bound"})
+    assert "no exact numbers" in bound.sentence
     assert "and test data no difference is seen (0.01 ± 0.08 nats)" in near.sentence
     less = histogram({"test": noise, "train": noise - 5}, ABOUT)
     assert "training data less likely than test data, by 5.00 ± 0.08 nats" in less.sentence
@@ -108,6 +151,14 @@ def test_one_datum_has_no_error_and_nothing_is_said():
     shown = histogram({"test": np.zeros(1), "train": np.ones(9), "samples": np.ones(1)}, ABOUT)
     assert shown.sentence == ""
     assert [line.mean for line in shown.lines] == ["0.00", "1.00 ± 0.00", "1.00"]
+
+
+@pytest.mark.parametrize(("measure", "most"), [("mass", "0"), ("density", "0.2")])
+def test_a_probability_has_no_logarithm_above_zero(measure, most):
+    shown = histogram({"test": np.repeat([-10.0, -0.001], 50)}, ABOUT | {"measure": measure})
+    right = shown.lines[0].points.split()[-1].split(",")[0]
+    zero = next(tick.at for tick in shown.x_ticks if tick.label == "0")
+    assert (float(right) == pytest.approx(zero, abs=0.1)) == (most == "0")
 
 
 def test_what_lies_beyond_the_axis_is_counted_at_its_end():

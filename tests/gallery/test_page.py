@@ -32,7 +32,8 @@ class Page(HTMLParser):
         self.scripts: list[str] = []
         self.policy = ""
         self.inside = False
-        self.feed(path.read_text())
+        self.html = path.read_text()
+        self.feed(self.html)
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
@@ -110,7 +111,9 @@ def test_every_address_is_a_file_of_the_gallery(make_run, built):
         assert page.links
         for link in page.links:
             assert not re.match(r"[a-z]+:|/", link), link
-            assert (page.folder / link).is_file(), link
+            name, _, part = link.partition("#")
+            assert (page.folder / (name or "index.html")).is_file(), link
+            assert not part or f'id="{part}"' in page.html
 
 
 def test_pages_run_one_script_of_their_own_and_ask_for_nothing(make_run, built):

@@ -150,7 +150,7 @@ def test_a_bracket_is_shown_and_said(make_run, make_score):
     assert "≥ 18.00 ± 0.20 [17.90, 18.50]" in WRITERS["md"](Compared([group])).replace("\\", "")
     assert "between 17.90 and 18.50 nats (two bounds)" in kind_of_number(annealed["nats"], 297)
     one_sided = annealed["nats"] | {"bracket": None}
-    assert "between 17.80 and 18.20 nats (by 95 % intervals)" in kind_of_number(one_sided, 297)
+    assert "between 17.80 and 18.20 nats (its 95 % intervals)" in kind_of_number(one_sided, 297)
 
 
 def test_another_precision_or_seed_is_said(make_run, make_score):

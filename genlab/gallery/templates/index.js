@@ -4,7 +4,10 @@ const tiles = [...document.querySelectorAll(".tile")], list = document.querySele
 const form = document.getElementById("controls"), count = document.getElementById("count");
 const beside = document.getElementById("beside"), row = beside.querySelector(".pair");
 form.hidden = false;
-for (const label of document.querySelectorAll(".choose")) label.hidden = false;
+for (const choice of document.querySelectorAll(".choose")) {
+  choice.hidden = false;
+  choice.querySelector("button").addEventListener("click", () => beside.scrollIntoView());
+}
 
 const number = (text) => (text === "" ? Infinity : Number(text));
 const orders = {
@@ -35,6 +38,7 @@ const show = () => {
     return figure;
   }));
   beside.hidden = !row.children.length;
+  for (const tile of tiles) tile.querySelector(".choose button").hidden = !chosen().includes(tile);
   const words = [...asked].filter(([key, value]) => value && !(key === "order" && value === "given"));
   const runs = chosen().map((tile) => ["beside", tile.id]);
   history.replaceState(null, "", `#${new URLSearchParams([...words, ...runs])}`);
