@@ -13,8 +13,10 @@ from genlab.gallery.store import (
     write_animations,
     write_completions,
     write_figures,
+    write_nearest,
     write_samples,
 )
+from genlab.runs import RunDirectory
 
 SPEC = DataSpec("bits", "fixed", (1, 4, 4), "binary")
 PIXELS = Images(torch.rand(2, 3, 1, 4, 4))
@@ -100,3 +102,16 @@ def test_names_become_file_names():
     assert sanitised("a/b\\c: d") == "a-b-c-d"
     assert sanitised("…") == "figure"
     assert len(sanitised("x" * 300)) == 80
+
+
+def test_how_many_training_data_are_nearest_is_counted(tmp_path):
+    spec, run = DataSpec("bits", "fixed", (1, 2, 2), "binary"), RunDirectory(tmp_path)
+    a, b = torch.zeros(1, 2, 2), torch.ones(1, 2, 2)
+    found = {
+        "samples": (torch.stack([a, a, a]), torch.arange(3.0)),
+        "held out": (torch.stack([a, b, a]), torch.arange(3.0)),
+    }
+    write_nearest(run, found, spec, seed=0, split="test", training=9, looked_at=9)
+    entry = json.loads((run.figures / "nearest.json").read_text())
+    assert entry["different"] == {"samples": 1, "held out": 2}
+    assert entry["samples"] == [0.0, 1.0, 2.0]

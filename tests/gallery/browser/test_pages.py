@@ -49,7 +49,7 @@ def test_runs_are_filtered_and_the_address_remembers(opened, site):
     assert visible(page) == ["good", "better", "bound"]
     page.locator("select[name=model]").select_option("Beta")
     assert visible(page) == ["better", "bound"]
-    page.locator("select[name=kind]").select_option("lower bound of log p")
+    page.locator("select[name=kind]").select_option("upper bound on NLL")
     assert visible(page) == ["bound"]
     assert page.locator("#count").text_content() == "1 of 3 shown"
     page.reload()
@@ -123,6 +123,11 @@ def test_who_chooses_by_keyboard_stays_where_they_are(opened, site):
     page.keyboard.press("Space")
     assert box.is_checked()
     assert page.evaluate("document.activeElement.closest('.tile').id") == "run-better"
+    page.get_by_role("button", name="↑ see them").focus()
+    page.keyboard.press("Enter")
+    until(page, "document.getElementById('beside').getBoundingClientRect().top < 20")
+    page.get_by_role("button", name="Clear").click()
+    assert not page.get_by_role("button", name="↑ see them").count()
 
 
 def test_a_click_beside_the_dialog_closes_it_and_one_on_its_edge_does_not(opened, site):
