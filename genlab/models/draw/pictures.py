@@ -41,8 +41,8 @@ def _canvases(model: DRAW, glimpses: Sequence[Glimpse]) -> Figure:
     frame = " The frame is where it has just painted." if glimpses[0].write is not None else ""
     return Figure(
         "canvases",
-        f"Each row is a sample, painted in {len(glimpses)} glimpses from left to right.{frame} Shown are the "
-        "means of pixels, around which those of a sample are drawn.",
+        f"Each row is a sample, painted in {len(glimpses)} glimpses from left to right.{frame} "
+        "Shown are the means of pixels, around which those of a sample are drawn.",
         Images(torch.stack(columns, dim=1)),
         animated=True,
     )
