@@ -47,7 +47,7 @@ def verdict(own: ScoreView, other: ScoreView) -> str:
     Two standard errors count, those of two independent sets of data: the same data leave less room.
     """
     if "estimate" in (own.guarantee, other.guarantee):
-        return "not known: an estimate promises nothing"
+        return "undecided (an estimate)"
     margin = 2 * math.hypot(own.stderr, other.stderr)
     if own.high + margin < other.low:
         return "better"
@@ -55,4 +55,4 @@ def verdict(own: ScoreView, other: ScoreView) -> str:
         return "worse"
     if own.guarantee == other.guarantee == "exact":
         return "no difference seen"
-    return "not known: the bounds allow either"
+    return "undecided (a bound)"

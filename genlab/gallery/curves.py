@@ -14,7 +14,7 @@ from genlab.shapes import LARGEST
 from genlab.trust import read_text
 
 WIDTH, HEIGHT = 520, 260
-LEFT, RIGHT, TOP, BOTTOM = 58, 28, 10, 40
+LEFT, RIGHT, TOP, BOTTOM = 64, 28, 10, 42
 MOST_POINTS = 400  # on a line: more cannot be seen
 # How the names of validation values begin that are nats per datum.
 NATS = ("val/nll", "val/nelbo", "val/bound")

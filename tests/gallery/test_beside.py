@@ -12,7 +12,7 @@ from genlab.gallery.words import limits
 
 SPEC = DataSpec("bits", "fixed", (1, 8, 8), "binary")
 EXACT, AT_MOST, AT_LEAST, ABOUT = "exact", "lower bound", "upper bound", "estimate"
-OPEN, ESTIMATED = "not known: the bounds allow either", "not known: an estimate promises nothing"
+OPEN, ESTIMATED = "undecided (a bound)", "undecided (an estimate)"
 
 
 @pytest.fixture
