@@ -23,7 +23,12 @@ class Interrupted(BaseException):
     def __init__(self, signum: int) -> None:
         super().__init__(f"interrupted ({signal.Signals(signum).name})")
         self.signum = signum
-        self.code = 128 + signum  # what a shell expects of a process that a signal ended
+        self.code = code_of(signum)
+
+
+def code_of(signum: int) -> int:
+    """The exit code that a shell expects of a process that a signal ended."""
+    return 128 + signum
 
 
 class _Desk:
@@ -36,6 +41,11 @@ class _Desk:
 def asked() -> int:
     """The signal that asked this process to stop; 0 while none has."""
     return _Desk.signum
+
+
+def is_awaited() -> bool:
+    """Whether somebody will look, and stop in good order."""
+    return _Desk.patient
 
 
 @contextmanager

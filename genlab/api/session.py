@@ -18,8 +18,8 @@ from genlab.api.show import show_run
 from genlab.components import build
 from genlab.config import identity
 from genlab.contracts import GenlabError, UsageError
-from genlab.interrupts import Interrupted, handled
-from genlab.launch import loss, orphaned, when_stuck, write_also_into, write_into
+from genlab.interrupts import Interrupted, asked, handled
+from genlab.launch import Loss, loss, orphaned, when_stuck, write_also_into, write_into
 from genlab.plugins import used_plugins
 from genlab.rank import rank
 from genlab.records import require_resumable
@@ -119,8 +119,12 @@ class Session:
         write_into(self.run.log(rank()))
         try:
             return self._work()
+        except GenlabError:
+            raise
         except Exception as error:
-            if not isinstance(error, GenlabError) and orphaned():
+            if asked():
+                raise Interrupted(asked()) from error
+            if orphaned():
                 raise GenlabError("rank 0 has ended") from error
             raise
 
@@ -134,21 +138,40 @@ class Session:
             sessions = [*record["sessions"], environment()]
             self.run.update(status="running", error=None, sessions=sessions)
             self.run.sweep()
-            when_stuck(self._failed)
+            when_stuck(self._lost)
             try:
                 run = self._work()
             except Interrupted:
                 self._leave(status="interrupted")
                 raise
+            except GenlabError as error:
+                self._failed(str(error))
+                raise
             except BaseException as error:
-                lost = "" if isinstance(error, GenlabError) else loss()
-                self._failed(lost or str(error) or repr(error))
-                if lost:
-                    raise GenlabError(f"{lost}: see {self.run.log(1).parent}") from error
+                self._broken(error, loss())
                 raise
             self.run.update(status="completed", finished=now())
             run.record = self.run.read()
             return run
+
+    def _broken(self, error: BaseException, lost: Loss) -> None:
+        """Write down what went wrong. Where a signal has asked this process or a lost one to stop, that is
+        why: what they used has ended first.
+        """
+        signum = asked() or lost.signum
+        if signum:
+            self._leave(status="interrupted")
+            raise Interrupted(signum) from error
+        self._failed(lost.words or str(error) or repr(error))
+        if lost:
+            raise GenlabError(f"{lost.words}: see {self.run.log(1).parent}") from error
+
+    def _lost(self, lost: Loss) -> None:
+        """What is written down where one that is lost leaves this process no other end."""
+        if lost.signum:
+            self._leave(status="interrupted")
+        else:
+            self._failed(lost.words)
 
     def _failed(self, why: str) -> None:
         self._leave(status="failed", error=why)

@@ -39,18 +39,18 @@ VERBS = (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code."""
-    args = build_parser().parse_args(argv)
     with handled():
-        return _carry_out(args)
+        try:
+            return _carry_out(build_parser().parse_args(argv))
+        except Interrupted as stop:
+            print(f"genlab: {stop}", file=sys.stderr)
+            return stop.code
 
 
 def _carry_out(args: argparse.Namespace) -> int:
     try:
         _allow(args)
         return args.run(args) or 0
-    except Interrupted as stop:
-        print(f"genlab: {stop}", file=sys.stderr)
-        return stop.code
     except GenlabError as error:
         return _report(error, error.code, args.debug)
     except BrokenPipeError:

@@ -7,7 +7,9 @@ time, so that only a list that a data set makes of its order is as long as the d
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any
 
 import torch
@@ -91,7 +93,12 @@ class Loader(DataLoader):
 
     def __init__(self, dataset: Any, sampler: BatchSampler, num_workers: int = 0) -> None:
         super().__init__(
-            dataset, batch_size=None, sampler=sampler, collate_fn=_identity, num_workers=num_workers
+            dataset,
+            batch_size=None,
+            sampler=sampler,
+            collate_fn=_identity,
+            num_workers=num_workers,
+            worker_init_fn=_outlive_one_signal,
         )
         self._position = 0
 
@@ -126,3 +133,15 @@ class Loader(DataLoader):
 
 def _identity(batch: Any) -> Any:
     return batch
+
+
+def _outlive_one_signal(_worker: int) -> None:
+    """A signal to all processes of a run is not for its workers: what uses them stops in good order, and
+    they with it. A second one is.
+    """
+
+    def wait(signum: int, _frame: FrameType | None) -> None:
+        signal.signal(signum, signal.SIG_DFL)
+
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, wait)

@@ -1,12 +1,13 @@
 """Several processes, one run: who starts them, which one this is, what they share."""
 
-from genlab.launch.children import loss, orphaned, start, when_stuck
+from genlab.launch.children import Loss, loss, orphaned, start, when_stuck
 from genlab.launch.directory import shared_run
 from genlab.launch.logs import write_also_into, write_into
 from genlab.launch.place import Layout, layout, take_place
 
 __all__ = [
     "Layout",
+    "Loss",
     "layout",
     "loss",
     "orphaned",

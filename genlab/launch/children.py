@@ -1,8 +1,9 @@
 """The processes of a run on this machine: rank 0 starts the others, and none outlives another for long.
 
 Each of them is this command once more, with its rank in the environment. Rank 0 watches them: once it has
-lost one, it has a while to end by itself, as what it waits for will not come; then it is ended. The others
-watch whether rank 0 is still there.
+lost one, it has a while to end by itself, as what it waits for will not come; then it is ended. Where a
+signal had asked that one to stop, it ends as if it had been asked too. The others watch whether rank 0 is
+still there.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
+from genlab import interrupts
 from genlab.errors import UsageError
 from genlab.rank import VARIABLE, rank
 
@@ -53,8 +55,21 @@ def start(processes: int) -> None:
     atexit.register(_see_off)
 
 
-def loss(patience: float = LEAVE) -> str:
-    """Which of the others has gone and how, in words, if one has or does so while this waits (seconds)."""
+class Loss(NamedTuple):
+    """One of the others has gone. words: which and how; empty where none has.
+
+    signum: of the signal that had asked it to stop; 0 where none had.
+    """
+
+    words: str = ""
+    signum: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.words)
+
+
+def loss(patience: float = LEAVE) -> Loss:
+    """Which of the others has gone, if one has or does so while this waits (seconds)."""
     until = time.monotonic() + (patience if _Family.children else 0)
     while not (found := _lost(_Family.children)) and time.monotonic() < until:
         time.sleep(LOOK / 5)
@@ -69,8 +84,8 @@ def orphaned(patience: float = LEAVE) -> bool:
     return _Family.parent not in (0, os.getppid())
 
 
-def when_stuck(tell: Callable[[str], None]) -> None:
-    """What rank 0 does before it is ended because another is gone. tell: of the loss, in words."""
+def when_stuck(tell: Callable[[Loss], None]) -> None:
+    """What rank 0 does before it is ended because another is gone. tell: of the loss."""
     _Family.tell = tell
 
 
@@ -79,16 +94,18 @@ class _Family:
 
     parent = 0
     children: ClassVar[list[subprocess.Popen[bytes]]] = []
-    tell: Callable[[str], None] = staticmethod(lambda lost: None)
+    tell: Callable[[Loss], None] = staticmethod(lambda lost: None)
 
 
-def _lost(children: Sequence[subprocess.Popen[bytes]]) -> str:
+def _lost(children: Sequence[subprocess.Popen[bytes]]) -> Loss:
     for number, child in enumerate(children, 1):
         code = child.poll()
         if code:
             how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-            return f"the process of rank {number} has ended ({how})"
-    return ""
+            words = f"the process of rank {number} has ended ({how})"
+            asked = (s for s in interrupts.SIGNALS if code in (-s, interrupts.code_of(s)))
+            return Loss(words, next(asked, 0))
+    return Loss()
 
 
 def _stay_with_parent() -> None:
@@ -103,12 +120,12 @@ def _watch_children() -> None:
         if all(child.poll() == 0 for child in _Family.children):
             return
         time.sleep(LOOK)
-    time.sleep(GRACE)
+    time.sleep(LEAVE if lost.signum and not interrupts.is_awaited() else GRACE)
     with suppress(Exception):  # nothing may keep this process alive
         _Family.tell(lost)
-    print(f"genlab: {lost}: stopped", file=sys.stderr, flush=True)
+    print(f"genlab: {lost.words}: stopped", file=sys.stderr, flush=True)
     _see_off(0)
-    os._exit(1)
+    os._exit(interrupts.code_of(lost.signum) if lost.signum else 1)
 
 
 def _watch_parent() -> None:

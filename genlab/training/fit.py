@@ -65,6 +65,7 @@ def fit(
     """
     if settings.shards:
         require_shardable(stages)
+    settings.connect()  # who waits here for another stops at once when asked to
     alive = record or run
     data.shuffle_seed, data.num_workers = seed, settings.workers
     done = _finished(run, stages)
@@ -252,8 +253,9 @@ def _say(line: str) -> None:
 
 
 def _mark_finished(run: RunDirectory, stage: Stage, trainer: Trainer) -> None:
-    if not trainer.is_global_zero:
-        return
-    mark = {"world_size": trainer.world_size, "steps": trainer.global_step}
-    write_json(run.finished(stage.name), mark)
-    drop_previous(run, stage.name)
+    """Every process goes on when the mark is there, which tells it later that there is nothing to train."""
+    if trainer.is_global_zero:
+        mark = {"world_size": trainer.world_size, "steps": trainer.global_step}
+        write_json(run.finished(stage.name), mark)
+        drop_previous(run, stage.name)
+    trainer.strategy.barrier()

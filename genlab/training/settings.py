@@ -189,9 +189,12 @@ class TrainerSettings:
             self.connect()
 
     def connect(self) -> None:
-        """Let the processes find each other, and start them where that is genlab's to do."""
+        """Let the processes find each other, and start them where that is genlab's to do.
+
+        Lightning's strategy for shards would have a model for that.
+        """
         if self.processes > 1:
-            self.trainer([]).strategy.setup_environment()
+            self.unsharded().trainer([]).strategy.setup_environment()
 
     def _take_place(self) -> None:
         if self.lacking:

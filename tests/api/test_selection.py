@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -192,6 +194,22 @@ def test_killed_in_the_middle_of_a_candidate_it_goes_on_there(tmp_path):
     assert records[0]["chosen"] == {"model.name": "a", "model.rate": 0.05}
     assert len(records[0]["candidates"]) == 6
     assert curves(ours) == curves(theirs)
+
+
+@pytest.mark.slow
+def test_two_processes_score_the_candidate_that_was_trained_last(tmp_path):
+    """None of them may take it for unfinished when it is the best, and train it once more."""
+    rates = "select={optimizer.lr: [1e-6, 0.01]}"
+    words = ["model=made", "model.hidden=[8]", "data=digits_binary", "stages.fit.max_steps=3"]
+    options = ["optimizer=adam", "trainer=ddp_cpu", "trainer.threads=1", "evaluate=[test]"]
+    command = [sys.executable, "-m", "genlab", "train", *words, *options, rates, "gallery=false"]
+    done = subprocess.run(
+        [*command, f"folder={tmp_path}"], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    record = json.loads((only_run(tmp_path) / "run.json").read_text())
+    assert record["selection"]["chosen"] == {"optimizer.lr": 0.01}
+    assert len(list(only_run(tmp_path).glob("scores/*.json"))) == 1
 
 
 @pytest.mark.slow

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 import torch
 
+from genlab.api.session import Session
+from genlab.cli.main import main
 from tests.training.running import assert_same, only_run, run, train
 
 
@@ -63,6 +69,76 @@ def test_a_signal_at_any_moment(tmp_path, undisturbed, moment):
     assert record(tmp_path)["status"] == "interrupted"
     train(tmp_path, "gallery=true", "--resume=auto")
     assert_same(only_run(tmp_path), undisturbed["shown"])
+
+
+GROUP = (
+    "model=made",
+    "model.hidden=[8]",
+    "data=digits_binary",
+    "trainer.threads=1",
+    "gallery=false",
+)
+
+
+def group(folder: Path, *words: str) -> subprocess.Popen[str]:
+    """A long training that is the first of a process group of its own."""
+    command = [sys.executable, "-m", "genlab", "train", *GROUP, "stages.fit.max_epochs=5000"]
+    to = [f"folder={folder}", "evaluate=[]", *words]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        [*command, *to], stdout=pipe, stderr=pipe, text=True, start_new_session=True
+    )
+
+
+def ask(process: subprocess.Popen[str], by: signal.Signals) -> str:
+    """A signal to the whole group, as from a terminal or a scheduler; the last line that it says."""
+    os.killpg(process.pid, by)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 128 + by, error
+    return error.splitlines()[-1]
+
+
+def wait_for(holds: Callable[[], object]) -> None:
+    until = time.monotonic() + 120
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("later", [0.0, 1.5])
+def test_a_signal_to_all_while_processes_start(tmp_path, later):
+    """One of them may be gone before it has met the other, which waits for it where no signal is heard."""
+    started = group(tmp_path, "trainer=ddp_cpu")
+    wait_for(lambda: psutil.Process(started.pid).children())
+    time.sleep(later)
+    ask(started, signal.SIGINT)
+    assert record(tmp_path)["status"] == "interrupted"
+    assert record(tmp_path)["error"] is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_all_with_workers(tmp_path, by):
+    started = group(tmp_path, "trainer=cpu", "trainer.workers=2")
+    wait_for(lambda: list(tmp_path.glob("*/checkpoints/fit/last.ckpt")))
+    assert ask(started, by) == f"genlab: interrupted ({by.name})"
+    assert record(tmp_path)["status"] == "interrupted"
+    assert not _of(tmp_path)
+
+
+def test_what_fails_after_a_signal_is_an_interruption(tmp_path, monkeypatch):
+    """A library may be told of the end by other means, and first."""
+
+    def failing(self: Session) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        raise RuntimeError("DataLoader worker was killed")
+
+    monkeypatch.setattr("genlab.interrupts._Desk.patient", True)
+    monkeypatch.setattr(Session, "_work", failing)
+    words = ["train", *GROUP, "evaluate=[]", f"folder={tmp_path}"]
+    assert main(words) == 143
+    assert record(tmp_path)["status"] == "interrupted"
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -72,6 +73,14 @@ def test_torchrun(tmp_path, by_genlab):
     options = ["--nproc-per-node=2", "--standalone", "-m"]
     finish(start([*TORCHRUN, *options, *genlab("torchrun", tmp_path, WORDS)]))
     assert_same(only_run(tmp_path), by_genlab)
+
+
+@pytest.mark.slow
+def test_torchrun_shards_a_model(tmp_path):
+    options = ["--nproc-per-node=2", "--standalone", "-m"]
+    words = genlab("torchrun", tmp_path, [*MADE, *SHORT, "trainer.strategy=fsdp"])
+    finish(start([*TORCHRUN, *options, *words]))
+    assert json.loads((only_run(tmp_path) / "run.json").read_text())["world_size"] == 2
 
 
 @pytest.mark.slow
