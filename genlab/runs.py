@@ -14,7 +14,7 @@ import shlex
 import socket
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from genlab.errors import GenlabError, UsageError
-from genlab.holding import beats, holding, is_held
+from genlab.holding import PATIENCE, beats, holding, is_held
 from genlab.records import check_record, require_whole
 from genlab.sums import require_listed
 from genlab.trust import Refused, read_json, read_text, read_yaml
@@ -249,8 +249,12 @@ def find(folder: Path) -> list[RunDirectory]:
     return [RunDirectory(p.parent) for p in sorted(folder.glob("*/run.json"))]
 
 
-def unfinished(folder: Path, fingerprint: str) -> RunDirectory | None:
+def unfinished(
+    folder: Path, fingerprint: str, pass_over: Callable[[str], None] = lambda why: None
+) -> RunDirectory | None:
     """The run of this hash that did not complete; None where there is none.
+
+    pass_over: told why a run cannot be read.
 
     Raises UsageError where several could be meant, or where the only one is still alive.
     """
@@ -259,13 +263,19 @@ def unfinished(folder: Path, fingerprint: str) -> RunDirectory | None:
         try:
             record = run.read()
             require_whole(record, run.record)
-        except UsageError:  # somebody else's folder, or one that was cut off at its beginning
+        except (
+            UsageError
+        ) as error:  # somebody else's folder, or one that was cut off at its beginning
+            pass_over(str(error))
             continue
         if record["fingerprint"] == fingerprint and record["status"] != "completed":
             matches.append(run)
     for run in matches:
         if run.condition(run.read()) == "running":
-            raise UsageError(f"{run.path} has these settings and is still running")
+            raise UsageError(
+                f"{run.path} has these settings and is still running; where its machine is gone, this is "
+                f"known {PATIENCE:.0f} seconds after its last sign of life"
+            )
     if len(matches) > 1:
         names = ", ".join(run.path.name for run in matches)
         raise UsageError(

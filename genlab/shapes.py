@@ -48,6 +48,20 @@ ANSWERS = SIGNED | {
     "facts": dict,
 }
 VALUE = {"mean": MAYBE, "stderr": MAYBE, "reason?": TEXT}
+POINT = {
+    "number": int,
+    "words": [str],
+    "fingerprint": str,
+    "status": str,
+    "run?": TEXT,
+    "exit_code?": (int, NOTHING),
+    "error?": TEXT,
+    "value?": MAYBE,
+    "validations?": (int, NOTHING),
+    "as?": (int, NOTHING),
+}
+SWEEP = {"words": [str], "points": [POINT]}
+TUNE = SWEEP | {"trials": int, "sampler": str, "pruner": str, "seed": int, "monitored?": str}
 QUALITY = SIGNED | {
     "metric": {"name": str, "parameters": dict, "shown": [str]},
     "features": {"name": str, "accuracy?": MAYBE},

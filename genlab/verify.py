@@ -112,6 +112,11 @@ def _run(run: RunDirectory) -> Iterator[Finding]:
         if name.endswith("previous.ckpt") and not (run.path / name).exists():
             continue  # a kill may leave the checksum alone
         yield _compared(run.path, name, recorded(run.path / name))
+    for path in sorted(run.path.rglob("*.ckpt")):
+        name = path.relative_to(run.path).as_posix()
+        if name not in checked:
+            checked.add(name)
+            yield Finding(name, State.ALTERED, f"there is no {side(path).name} beside it")
     for folder in (run.scores, run.metrics):
         for path in sorted(folder.glob("*.json")):
             found = list(_numbers(run, path))

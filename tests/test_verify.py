@@ -70,6 +70,11 @@ def test_a_checkpoint_of_a_run(run):
     }
 
 
+def test_a_checkpoint_without_its_checksum(run):
+    (run / "checkpoints/fit/best.ckpt.sha256").unlink()
+    assert wrong(run) == {"checkpoints/fit/best.ckpt": State.ALTERED}
+
+
 def test_settings_of_a_run(run):
     config = yaml.safe_load((run / "config.yaml").read_text())
     config["model"]["hidden"] = [9]

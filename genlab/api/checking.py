@@ -14,7 +14,7 @@ from typing import Any
 
 from genlab.api.plan import Plan
 from genlab.api.selection import candidates
-from genlab.contracts import GenlabError
+from genlab.contracts import GenlabError, UsageError
 from genlab.errors import in_words
 from genlab.runs import digest
 from genlab.targets import allow_targets
@@ -38,6 +38,7 @@ def checked(words: Sequence[str], read: set[str]) -> dict[str, Any]:
     """
     try:
         plan = Plan(words)
+        _require_own_processes(plan)
         candidates(plan)
         data = digest([plan.composed.resolved["data"], plan.splits])
         if data not in read:
@@ -54,6 +55,15 @@ def checked(words: Sequence[str], read: set[str]) -> dict[str, Any]:
         "model": type(plan.model).__name__,
         "validates": plan.validates,
     }
+
+
+def _require_own_processes(plan: Plan) -> None:
+    launcher = plan.settings.launcher
+    if launcher != "genlab":
+        raise UsageError(
+            f"trainer={launcher}: a point or a trial is a process of its own, which genlab starts: choose "
+            "trainer=ddp for several, or --launcher submitit for jobs of a cluster"
+        )
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from genlab import __version__
 from genlab.api.card import card
 from genlab.api.run import Run
 from genlab.contracts import GenlabError, UsageError
-from genlab.runs import RunDirectory, atomic, now, write_json, write_text
+from genlab.runs import RunDirectory, atomic, now, require_writable, write_json, write_text
 from genlab.sums import LIST, file_digest, files_of
 from genlab.trust import read_json
 from genlab.trust.pictures import read_picture
@@ -173,6 +173,7 @@ def _new(out: Path) -> Iterator[Path]:
     """A folder that gets its name once it is whole."""
     if out.exists() or out.is_symlink():
         raise UsageError(f"-o {out} is there already: name a folder that is new")
+    require_writable(out.parent)
     partial = out.parent / f".{out.name}.{os.getpid()}.partial"
     folder = partial / out.name  # the card calls it by its name
     try:

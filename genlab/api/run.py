@@ -24,7 +24,7 @@ from genlab.records import require_whole
 from genlab.runs import RunDirectory, require_writable
 from genlab.sampling import draw, on_device
 from genlab.sums import file_digest, require_listed
-from genlab.training import TrainerSettings, averaged, load_checkpoint, load_weights
+from genlab.training import TrainerSettings, averaged, is_lost, load_checkpoint, load_weights
 from genlab.trust import read_json, require_plain
 from genlab.trust.tensors import read_tensors
 
@@ -91,7 +91,14 @@ class Run:
         if self.directory.exported:
             require_listed(self.path, self.directory.weights.name)
             return read_tensors(self.directory.weights)
-        return load_checkpoint(self.checkpoint).get("state_dict", {})
+        path = self.checkpoint
+        checkpoint = load_checkpoint(path)
+        if is_lost(path.with_name("best.ckpt"), checkpoint):
+            raise UsageError(
+                f"{path.parent} lacks best.ckpt, whose weights these are: genlab train … --resume "
+                f"{self.path} trains that stage anew"
+            )
+        return checkpoint.get("state_dict", {})
 
     @property
     def model(self) -> Model:

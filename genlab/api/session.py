@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -61,7 +62,11 @@ def _resumed(resume: str, folder: Path, plan: Plan) -> RunDirectory | None:
     """The run that is meant; None where "auto" finds none."""
     if resume != "auto":
         return RunDirectory(Path(resume))
-    run = unfinished(folder, plan.fingerprint)
+    run = unfinished(
+        folder,
+        plan.fingerprint,
+        lambda why: print(f"genlab: passed over: {why}", file=sys.stderr),
+    )
     if run is None:
         print(f"no unfinished run of these settings in {folder}: starting a new one")
     return run
@@ -143,6 +148,12 @@ class Session:
                 run = self._work()
             except Interrupted:
                 self._leave(status="interrupted")
+                raise
+            except UsageError as error:
+                if record["sessions"]:  # it goes on by other words
+                    self._leave(status=record["status"], error=record.get("error"))
+                else:
+                    self._failed(str(error))
                 raise
             except GenlabError as error:
                 self._failed(str(error))

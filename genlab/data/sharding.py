@@ -25,7 +25,7 @@ from genlab.data.column_writer import ColumnWriter, writing
 from genlab.data.shard_index import FILE, Columns, Index, label_type, number_types
 from genlab.data.source import SPLITS
 from genlab.progress import progress
-from genlab.runs import write_json
+from genlab.runs import require_writable, write_json
 
 NUMBERS = 2**22  # that are in memory at once
 LOOKED_AT = 1000  # training data, to see whether they change with the epoch
@@ -79,6 +79,7 @@ def _refuse_redrawn(spec: DataSpec, train: BatchSource) -> None:
 def _partial(folder: Path) -> Iterator[Path]:
     """The folder to write to, empty and ours alone; removed where the work does not end."""
     partial = folder.with_name(f"{folder.name}.partial")
+    require_writable(folder.parent)
     with writing(partial):
         partial.mkdir(parents=True, exist_ok=True)
         lock = os.open(partial, os.O_RDONLY)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from genlab.errors import UsageError
-from genlab.runs import atomic, write_json
+from genlab.runs import atomic, require_writable, write_json
 from genlab.trust import read_json
 
 MANIFEST = ".genlab-gallery.json"
@@ -50,6 +50,7 @@ class Site:
     def _require_folder(self) -> None:
         if self.out.exists() and not self.out.is_dir():
             raise UsageError(f"-o {self.out} is a file: name a folder")
+        require_writable(self.out)
         there = {path.name for path in self.out.iterdir()} if self.out.is_dir() else set()
         if there - {STAGING} and MANIFEST not in there and not self.overwrite:
             raise UsageError(

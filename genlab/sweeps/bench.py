@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from genlab import shapes
 from genlab.errors import UsageError
-from genlab.runs import SCHEMA, RunDirectory, create, write_json
+from genlab.runs import SCHEMA, RunDirectory, create, require_writable, write_json
 from genlab.trust import read_json
 
 
@@ -39,7 +40,7 @@ class Bench:
         return self.path / "logs" / f"{number:03d}.txt"
 
     def read(self) -> dict[str, Any]:
-        """The record. Raises UsageError where there is none."""
+        """The record. Raises UsageError where there is none that genlab could have written."""
         if not self.record.is_file():
             raise UsageError(
                 f"{self.path} is no directory of genlab {self.verb}: it has no {self.record.name}"
@@ -47,6 +48,10 @@ class Bench:
         found = read_json(self.record)
         if not isinstance(found, dict) or found.get("schema") != SCHEMA:
             raise UsageError(f"{self.record} is no record of schema {SCHEMA}")
+        try:
+            shapes.require(found, shapes.SWEEP if self.verb == "sweep" else shapes.TUNE)
+        except TypeError as error:
+            raise UsageError(f"{self.record} is not what genlab writes: {error}") from None
         return found
 
     def write(self, record: dict[str, Any]) -> None:
@@ -66,12 +71,33 @@ class Bench:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold it for this process. Raises UsageError where another living process does."""
+        """Hold it for this process.
+
+        Raises UsageError where another living process does, or nothing can be written there.
+        """
+        require_writable(self.path)
         file = hold(self.path / ".lock")
         if file is None:
             raise UsageError(f"{self.path} is being worked on by another process")
         with file:
             yield
+
+
+def require_new(verb: str, given: Path | None) -> None:
+    """Raise UsageError where no new directory can be made: asked before the work."""
+    if given is None:
+        return
+    if "${" in str(given):
+        raise UsageError(
+            f"-o {given}: ${{ would be read as a reference to a key: give another name"
+        )
+    if Bench(given, verb).record.is_file():
+        raise UsageError(f"{given} already holds one: type genlab {verb} --resume {given}")
+    if given.exists() and not given.is_dir():
+        raise UsageError(f"-o {given}: no directory can be made there (File exists)")
+    if given.exists() and any(given.iterdir()):
+        raise UsageError(f"-o {given}: there is something in it already: give another directory")
+    require_writable(given)
 
 
 def new(verb: str, given: Path | None, name: str, fingerprint: str) -> Bench:
@@ -82,20 +108,12 @@ def new(verb: str, given: Path | None, name: str, fingerprint: str) -> Bench:
     if given is None:
         home = Path("sweeps" if verb == "sweep" else "studies")
         return Bench(create(home, name, fingerprint).path, verb)
-    bench = Bench(given, verb)
-    if "${" in str(given):
-        raise UsageError(
-            f"-o {given}: ${{ would be read as a reference to a key: give another name"
-        )
-    if bench.record.is_file():
-        raise UsageError(f"{given} already holds one: type genlab {verb} --resume {given}")
+    require_new(verb, given)
     try:
         given.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"-o {given}: no directory can be made there ({error.strerror})") from None
-    if any(given.iterdir()):
-        raise UsageError(f"-o {given}: there is something in it already: give another directory")
-    return bench
+    return Bench(given, verb)
 
 
 def hold(path: Path) -> IO[bytes] | None:

@@ -102,6 +102,11 @@ def executor_of(folder: Path, options: Mapping[str, Any]) -> Any:
             executor.update_parameters(**rest)
     except (NameError, AssertionError, TypeError, ValueError, RuntimeError, Warning) as error:
         raise UsageError(f"--set: submitit refuses this: {str(error).splitlines()[0]}") from None
+    if cluster is None and executor.cluster != "slurm":
+        raise UsageError(
+            "--launcher submitit: there is no SLURM here (no srun): choose --launcher joblib, or add --set "
+            "cluster=local for submitit's own processes on this machine"
+        )
     return executor
 
 

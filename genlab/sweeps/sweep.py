@@ -11,7 +11,7 @@ from pathlib import Path
 from genlab.errors import UsageError
 from genlab.runs import digest, now
 from genlab.sweeps.attempt import Outcome, Work
-from genlab.sweeps.bench import Bench, new
+from genlab.sweeps.bench import Bench, new, require_new
 from genlab.sweeps.checking import Checked, check
 from genlab.sweeps.environment import share
 from genlab.sweeps.launchers import Launcher
@@ -27,6 +27,7 @@ def start(words: Sequence[str], given: Path | None, launcher: Launcher) -> int:
     Raises UsageError before anything is written where the words or one of their points are wrong.
     """
     points = [Point(number, each) for number, each in enumerate(product(words), 1)]
+    require_new("sweep", given)
     checked = distinct(check(points), words)
     bench = new("sweep", given, "sweep", digest(list(words)))
     with bench.lock():
@@ -35,7 +36,7 @@ def start(words: Sequence[str], given: Path | None, launcher: Launcher) -> int:
 
 
 def resume(path: Path, words: Sequence[str], launcher: Launcher) -> int:
-    """Train the points of a sweep that are not completed; the words may be left out.
+    """Train the points that are not completed, or whose runs are gone; the words may be left out.
 
     Raises UsageError where it was begun with others.
     """
@@ -44,7 +45,7 @@ def resume(path: Path, words: Sequence[str], launcher: Launcher) -> int:
     require_same_words(bench, record["words"], words)
     with bench.lock():
         table = Table(bench, record)
-        left = [point for point in table.points() if table.status(point) != "completed"]
+        left = [point for point in table.points() if not table.has_run(point)]
         print(f"{len(table.points()) - len(left)} of {len(table.points())} points are completed")
         checked = check(left) if left else []
         return _train(table, checked, launcher)

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
+from genlab.runs import RunDirectory
 from genlab.sweeps.attempt import Outcome
 from genlab.sweeps.bench import Bench
 from genlab.sweeps.points import Point
@@ -31,6 +32,12 @@ class Table:
 
     def status(self, point: Point) -> str:
         return self.row(point)["status"]
+
+    def has_run(self, point: Point) -> bool:
+        """Whether it is completed, and its run still there."""
+        row = self.row(point)
+        run = self.bench.path / str(row.get("run"))
+        return row["status"] == "completed" and RunDirectory(run).record.is_file()
 
     def ended_before(self, point: Point) -> dict[str, Any] | None:
         """The row of another point with the same settings that has its end."""

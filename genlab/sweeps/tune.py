@@ -15,7 +15,7 @@ from typing import Any
 from genlab.errors import UsageError
 from genlab.runs import digest, now, train_command
 from genlab.sweeps.attempt import Work
-from genlab.sweeps.bench import Bench, new
+from genlab.sweeps.bench import Bench, new, require_new
 from genlab.sweeps.checking import check
 from genlab.sweeps.environment import share
 from genlab.sweeps.extras import extra
@@ -60,6 +60,7 @@ def start(words: Sequence[str], given: Path | None, asked: Asked) -> int:
     """
     extra("tune", "optuna", "genlab tune")
     searched, chosen = space(words), asked.over(DEFAULTS)
+    require_new("tune", given)
     processes = _checked(searched, words)
     bench = new("tune", given, "tune", digest([*words, asdict(chosen)]))
     with bench.lock():

@@ -1,6 +1,6 @@
 """Training under Lightning: in stages, resumable, with nothing lost."""
 
-from genlab.training.checkpoint_files import averaged, load_checkpoint, load_weights
+from genlab.training.checkpoint_files import averaged, is_lost, load_checkpoint, load_weights
 from genlab.training.checkpoints import Validation
 from genlab.training.curves import NonFinite
 from genlab.training.fit import fit
@@ -16,6 +16,7 @@ __all__ = [
     "Validation",
     "averaged",
     "fit",
+    "is_lost",
     "load_checkpoint",
     "load_weights",
     "require_shardable",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from genlab.contracts import UsageError
 from genlab.runs import RunDirectory, atomic, write_text
 from genlab.sums import is_intact, recorded, side
 from genlab.trust.tensors import read_checkpoint
+
+KEEPER = "Checkpoints"  # whose state in a checkpoint has the best value so far
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -45,18 +47,29 @@ def to_go_on_from(run: RunDirectory, stage: str, say: Callable[[str], None]) -> 
     """The checkpoint with which a stage goes on; None where it begins anew.
 
     That is the last one, or the one before where a kill left no last or the last is damaged. Without a
-    whole one, and where the best weights so far are damaged, which nothing can bring back, the stage
-    begins anew. Trained again, it comes to the same weights. say: told of what is damaged.
+    whole one, and where the best weights so far are damaged or missing, which nothing can bring back, the
+    stage begins anew. Trained again, it comes to the same weights. say: told of what is damaged.
     """
     last, previous, best = (run.checkpoint(stage, w) for w in ("last", "previous", "best"))
     found = [path for path in (last, previous) if path.is_file()]
     damaged = [p for p in (*found, best) if p.is_file() and not (recorded(p) and is_intact(p))]
     whole = [path for path in found if path not in damaged]
-    start = whole[0] if whole and best not in damaged else None
+    lost = bool(whole) and is_lost(best, load_checkpoint(whole[0]))
+    start = whole[0] if whole and best not in damaged and not lost else None
+    then = f"goes on from {start.name}" if start else "begins anew"
     for path in damaged:
-        then = f"goes on from {start.name}" if start else "begins anew"
         say(f"{path} is damaged (its checksum differs): stage {stage!r} {then}")
+    if lost:
+        say(f"{best} is missing: stage {stage!r} {then}")
     return start
+
+
+def is_lost(best: Path, checkpoint: Mapping[str, Any]) -> bool:
+    """Whether a stage's best weights are not there, and a checkpoint of it says that there were any."""
+    states = checkpoint.get("callbacks")
+    state = states.get(KEEPER) if isinstance(states, Mapping) else None
+    written = isinstance(state, Mapping) and state.get("best") is not None
+    return written and not best.is_file()
 
 
 def drop_previous(run: RunDirectory, stage: str) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from genlab.contracts import Stage
 from genlab.runs import RunDirectory
-from genlab.training.checkpoint_files import averaged, load_checkpoint
+from genlab.training.checkpoint_files import KEEPER, averaged, load_checkpoint
 from genlab.training.curves import EVERY, NonFinite, kept, of, of_every_rank
 from genlab.training.restoring import load_whole
 
@@ -28,7 +28,7 @@ class Validation:
     @classmethod
     def of(cls, checkpoint: dict[str, Any]) -> Validation | None:
         """What a whole checkpoint has seen; None where nothing was validated."""
-        state = checkpoint["callbacks"][Checkpoints.__name__]
+        state = checkpoint["callbacks"][KEEPER]
         return None if state["monitored"] is None else cls(state["monitored"], state["best"])
 
 
@@ -74,6 +74,10 @@ class Checkpoints(Callback):
         self.best: float | None = None
         self.waited = 0  # validations since the best
         self._states: list[dict[str, Tensor]] | None = None  # of every rank
+
+    @property
+    def state_key(self) -> str:
+        return KEEPER
 
     def state_dict(self) -> dict[str, Any]:
         return {"monitored": self.monitored, "best": self.best, "waited": self.waited}

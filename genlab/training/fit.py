@@ -26,6 +26,8 @@ from genlab.sums import is_intact
 from genlab.training.checkpoint_files import (
     SafeCheckpointIO,
     drop_previous,
+    is_lost,
+    load_checkpoint,
     load_weights,
     to_go_on_from,
 )
@@ -89,12 +91,18 @@ def _finished(run: RunDirectory, stages: Sequence[Stage]) -> int:
     """
     marked = list(takewhile(lambda stage: run.finished(stage.name).is_file(), stages))
     latest_first = range(len(marked), 0, -1)
-    done = next((n for n in latest_first if is_intact(final(run, marked[n - 1].name))), 0)
+    done = next((n for n in latest_first if _is_whole(run, marked[n - 1].name)), 0)
     if rank() == 0 and done < len(marked):
         run.finished(marked[done].name).unlink(missing_ok=True)
         for stage in stages[done + 1 :]:
             shutil.rmtree(run.finished(stage.name).parent, ignore_errors=True)
     return done
+
+
+def _is_whole(run: RunDirectory, stage: str) -> bool:
+    """Whether a stage's final weights are there as they were written."""
+    path, best = final(run, stage), run.checkpoint(stage, "best")
+    return is_intact(path) and (path == best or not is_lost(best, load_checkpoint(path)))
 
 
 def _final_weights(

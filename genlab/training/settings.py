@@ -22,6 +22,7 @@ from genlab.contracts import UsageError
 from genlab.nn.precision import NeedsFloat32
 from genlab.ranges import at_least
 from genlab.rank import rank
+from genlab.records import THREADS
 from genlab.runs import fair_threads
 from genlab.training import sharding
 from genlab.training.lightning import NoProfiler, Threads, environment, leave_signals_alone
@@ -72,6 +73,8 @@ class TrainerSettings:
         at_least(1, num_nodes=self.num_nodes, threads=self.threads)
         at_least(1, accumulate_grad_batches=self.accumulate_grad_batches)
         at_least(1, check_val_every_n_epoch=self.check_val_every_n_epoch)
+        if self.threads is not None and self.threads > THREADS:
+            raise UsageError(f"trainer.threads={self.threads} must be at most {THREADS}")
         at_least(0, workers=self.workers, checkpoint_minutes=self.checkpoint_minutes)
         if self.devices is not None and self.devices < 1 and self.devices != -1:
             raise UsageError(f"trainer.devices={self.devices} must be at least 1, or -1 for all")
@@ -85,6 +88,11 @@ class TrainerSettings:
                 "nothing"
             )
         _require_strategy(self.strategy)
+        if self.shards and self.precision == "64-true":
+            raise UsageError(
+                "trainer.precision=64-true: weights that are shared out have at most 32 bits: choose "
+                "trainer=ddp"
+            )
         if self.launcher == "genlab" and (self.num_nodes or 1) > 1:
             raise UsageError(
                 f"trainer.num_nodes={self.num_nodes}: genlab starts processes on one machine; start them "

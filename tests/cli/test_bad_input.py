@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from genlab.api.session import Session
 from genlab.cli.main import main
+from genlab.contracts import UsageError
+from genlab.runs import RunDirectory
 
 STAGED = "model._target_=tests.training.staged.Staged --allow-target=tests."
 QUICK = ["stages.fit.max_epochs=1", "model.hidden=[8]", "evaluate=[]", "gallery=false"]
@@ -53,6 +56,8 @@ def refused(capsys, *words: str, code: int = 2) -> str:
         ("model.hiden=[3]", "did you mean 'hidden'?"),
         ("model.lr=fast", "MADE has no parameter 'lr'"),
         ("model.hidden=fast", "expected a list, each a whole number"),
+        ("trainer.threads=100000", "trainer.threads=100000 must be at most 1024"),
+        ("trainer=fsdp trainer.precision=64-true", "trainer.precision=64-true: weights"),
         ("model.dropout=much", "model.dropout=much: expected a number"),
         ("model.activation=swish", "expected relu or softplus or tanh"),
         (
@@ -288,6 +293,51 @@ def test_full_disk_keeps_the_previous_checkpoint(here, capsys, monkeypatch):
         checkpoint_files.load_checkpoint(path)
     assert (run / "checkpoints" / "fit" / "last.ckpt").is_file()
     assert not list(run.rglob("*.tmp"))
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "sample", "export"])
+def test_a_run_whose_best_weights_are_missing(run, capsys, tmp_path, verb):
+    (run / "checkpoints/fit/best.ckpt").unlink()
+    line = refused(capsys, verb, str(run), "-o", str(tmp_path / "out"))
+    assert "lacks best.ckpt" in line
+    assert not (tmp_path / "out" / "scores").exists()
+
+
+def test_a_resume_that_is_refused_leaves_the_run_as_it_was(here, capsys, monkeypatch):
+    def refusing(self: Session) -> None:
+        raise UsageError("not so")
+
+    main(["train", *QUICK])
+    (path,) = (here / "runs").iterdir()
+    before = RunDirectory(path)
+    before.update(status="interrupted")
+    monkeypatch.setattr(Session, "_work", refusing)
+    capsys.readouterr()
+    assert refused(capsys, "train", *QUICK, f"--resume={path}") == "genlab: not so"
+    assert before.read()["status"] == "interrupted"
+    assert before.read()["error"] is None
+
+
+def test_a_run_that_cannot_be_read_is_named_when_one_is_looked_for(here, capsys):
+    main(["train", *QUICK])
+    (path,) = (here / "runs").iterdir()
+    (path / "run.json").write_text("{")
+    capsys.readouterr()
+    assert main(["train", *QUICK, "--resume=auto"]) == 0
+    assert f"genlab: passed over: runs/{path.name}/run.json" in capsys.readouterr().err
+
+
+def test_nothing_can_be_written_where_it_is_asked_for(run, capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    capsys.readouterr()
+    out = str(tmp_path / "out")
+    for words in (
+        ["export", str(run), "-o", out],
+        ["gallery", str(run), "-o", out],
+        ["data", "shard", "digits", "-o", out],
+        ["sweep", "seed=1", *QUICK, "-o", out],
+    ):
+        assert "cannot be written: name a folder" in refused(capsys, *words)
 
 
 @pytest.mark.parametrize("words", ["train", "train --resume=RUN", "evaluate RUN", "sample RUN"])

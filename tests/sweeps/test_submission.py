@@ -39,6 +39,14 @@ def test_points_are_jobs(cluster, here, genlab):
     assert "point 2/3 failed: seed=13: the loss is nan; its log is s/logs/002.txt" in genlab.error
 
 
+def test_where_there_is_no_cluster(here, genlab, monkeypatch):
+    """submitit would train here, without a word."""
+    monkeypatch.setenv("PATH", "")
+    assert genlab("sweep", "seed=1", "--launcher", "submitit") == 2
+    assert "there is no SLURM here (no srun)" in genlab.error
+    assert not list(here.iterdir())
+
+
 @pytest.mark.parametrize(
     ("word", "says"),
     [

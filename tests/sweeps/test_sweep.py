@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+from genlab.api.checking import checked
 from genlab.sweeps.bench import Bench
 from tests.sweeps.conftest import QUICK, points, states
 
@@ -141,6 +143,38 @@ def test_directories_that_are_no_sweep(here, genlab):
     assert "no record of schema 1" in genlab.error
     assert genlab("sweep", "seed=1", "-o", "full") == 2
     assert "type genlab sweep --resume full" in genlab.error
+
+
+def test_resume_trains_what_is_gone_once_more(here, genlab):
+    genlab("sweep", *QUICK, "seed=1,2", "-o", "s")
+    shutil.rmtree(here / "s" / points("s")[0]["run"])
+    assert genlab("sweep", "--resume", "s") == 0
+    assert "1 of 2 points are completed" in genlab.out
+    assert [sessions("s", row) for row in points("s")] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"words": None}, "words is a NoneType"),
+        ({"points": [{}]}, "there is no points.number"),
+        ({"points": [{"number": "1"}]}, "points.number is a str"),
+        ({"points": {}}, "points is a dict"),
+    ],
+)
+def test_a_record_that_genlab_does_not_write(here, genlab, change, says):
+    genlab("sweep", *QUICK, "seed=1", "-o", "s")
+    path = here / "s" / "sweep.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    assert genlab("sweep", "--resume", "s") == 2
+    assert genlab.error == f"genlab: s/sweep.json is not what genlab writes: {says}\n"
+
+
+def test_a_point_has_processes_of_its_own():
+    """Checked by the process that checks points, which is not replaced here."""
+    said = checked(["trainer=slurm", "model=made"], set())
+    assert said["code"] == 2
+    assert said["error"].startswith("trainer=slurm: a point or a trial is a process of its own")
 
 
 @pytest.mark.parametrize(

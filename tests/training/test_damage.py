@@ -76,6 +76,19 @@ def test_without_a_whole_one_a_stage_begins_anew(saved, names):
     assert all(line.endswith("begins anew") for line in lines)
 
 
+@pytest.mark.parametrize(("value", "lost"), [(0.5, True), (None, False)])
+def test_best_weights_that_are_missing(saved, value, lost):
+    """The last ones say whether there were any."""
+    states = {"Checkpoints": {"monitored": "val/nll", "best": value, "waited": 0}}
+    content = {"step": 3, "callbacks": states}
+    SafeCheckpointIO().save_checkpoint(content, saved.checkpoint("fit", "last"))
+    step, lines = goes_on(saved)
+    best = saved.checkpoint("fit", "best")
+    assert (step, lines) == (
+        (None, [f"{best} is missing: stage 'fit' begins anew"]) if lost else (3, [])
+    )
+
+
 class Kill(BaseException):
     """The process ends here."""
 
