@@ -20,6 +20,11 @@ FAMILIES = {
         *LEVELS,
     ],
     "diffusion": ["model=diffusion", "model.steps=5", "model.bound_steps=2", *LEVELS],
+    "unet": [
+        *("model=diffusion", "denoiser=unet", "denoiser.network.channels=[8,8]"),
+        *("model.steps=5", "model.bound_steps=2", *LEVELS),
+    ],
+    "logistic": ["model=made_logistic", "model.hidden=[16]", *LEVELS],
     "binomial": ["model=diffusion_binomial", *BITS_OF],
     "absorbing": ["model=diffusion_absorbing", *BITS_OF],
     "gmmn": ["model=gmmn", "model.hidden=[16]", *WINDOW, *LEVELS],
