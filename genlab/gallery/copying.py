@@ -12,16 +12,20 @@ import numpy as np
 from genlab.gallery.likely import TITLES
 
 TOO_COARSE = 0.25  # an error of a share that lies between 0 and 1
+LIKE_COPIES = "as copies would, and as blurred ones do"
 COLLAPSED = 0.25  # samples have so few nearest training data, of those that unseen data have
 
 
 @dataclass(frozen=True)
 class Copying:
-    """sentence: what the distances say. collapse: that the samples are all alike, if they are.
+    """verdict: whether the samples are copies. certain: whether some of them are. sentence: what the
+    distances say. collapse: that the samples are all alike, if they are.
 
     distances: of each sample to its nearest datum, in words. seed: of the samples.
     """
 
+    verdict: str
+    certain: bool
     sentence: str
     collapse: str
     distances: tuple[str, ...]
@@ -39,9 +43,11 @@ def copying(entry: Mapping[str, Any]) -> Copying:
     if binary:
         of_samples, of_data = np.rint(of_samples**2), np.rint(of_data**2)
     collapse = _collapse(entry, len(of_samples), len(of_data))
-    sentence = _sentence(of_samples, of_data, binary, entry, collapsed=bool(collapse))
+    verdict = _verdict(of_samples, of_data, _unseen(entry), collapsed=bool(collapse))
+    sentence = _sentence(of_samples, of_data, binary, entry)
     distances = tuple(_distance(value, binary) for value in of_samples)
-    return Copying(sentence, collapse, distances, int(entry.get("seed", 0)))
+    certain = _copies_more(of_samples, of_data)
+    return Copying(verdict, certain, sentence, collapse, distances, int(entry.get("seed", 0)))
 
 
 def _collapse(entry: Mapping[str, Any], n: int, m: int) -> str:
@@ -71,20 +77,12 @@ def _distance(value: float, binary: bool) -> str:
     return f"distance {value:.3g}"
 
 
-def _sentence(
-    samples: np.ndarray,
-    data: np.ndarray,
-    binary: bool,
-    entry: Mapping[str, Any],
-    *,
-    collapsed: bool,
-) -> str:
+def _sentence(samples: np.ndarray, data: np.ndarray, binary: bool, entry: Mapping[str, Any]) -> str:
     unseen = _unseen(entry)
     share, error = _nearer(samples, data)
     a, b = (f"{np.median(distances):.3g}" for distances in (samples, data))
     unit = "entries that differ" if binary else "Euclidean distance"
     return (
-        f"{_verdict(samples, data, unseen, collapsed)} "
         f"The nearest of {_training(entry)} training data is {a} away "
         f"from a sample and {b} from one of the {unseen} ({unit}, medians of {len(samples)}). Of such "
         f"a pair, the sample is the nearer one in {100 * share:.0f} ± {100 * error:.0f} % of cases, where "
@@ -99,7 +97,7 @@ def _training(entry: Mapping[str, Any]) -> str:
     return f"{looked_at:,} of the {all_of_them:,}"
 
 
-def _verdict(samples: np.ndarray, data: np.ndarray, unseen: str, collapsed: bool) -> str:
+def _verdict(samples: np.ndarray, data: np.ndarray, unseen: str, *, collapsed: bool) -> str:
     share, error = _nearer(samples, data)
     if error > TOO_COARSE:
         return "There are too few samples to tell whether it copies."
@@ -108,7 +106,7 @@ def _verdict(samples: np.ndarray, data: np.ndarray, unseen: str, collapsed: bool
     if collapsed:
         return "Of samples that are all alike, nearness says nothing of copying."
     if share > 0.5 + 2 * error:
-        return f"Samples lie nearer to the training data than {unseen} do, as copies would."
+        return f"Samples lie nearer to the training data than {unseen} do, {LIKE_COPIES}."
     how = "further from" if share < 0.5 - 2 * error else "no nearer to"
     return f"No sign of copying: these samples lie {how} the training data than {unseen} do."
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from genlab import shapes
 from genlab.gallery.answers import is_answers
+from genlab.gallery.copying import LIKE_COPIES
 from genlab.gallery.reading import of_runs
 from genlab.runs import RunDirectory
 from genlab.trust import read_json
@@ -246,7 +247,7 @@ def copying(row: Mapping[Column, float | None], n: int, unseen: str) -> str:
     if z is None or copies is None:
         return ""
     if z < -FAR:
-        how = f"nearer to the training data than {unseen} do, as copies would"
+        how = f"nearer to the training data than {unseen} do, {LIKE_COPIES}"
     else:
         side = "further from" if z > FAR else "no nearer to"
         how = f"{side} the training data than {unseen} do: no sign of copying"

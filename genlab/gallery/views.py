@@ -215,10 +215,15 @@ class RunView:
         return self.copying.collapse if self.copying else ""
 
     @property
-    def memorisation(self) -> str:
-        """What was measured of copying, which of samples that are all alike says nothing."""
-        said = [quality.copying for quality in self.quality if quality.copying]
-        return said[0] if said and not self.collapse else ""
+    def copies(self) -> str:
+        """Whether samples are copies: by a measurement of many, unless some of those shown are, or all are
+        alike.
+        """
+        if self.copying is None:
+            return ""
+        measured = [quality.copying for quality in self.quality if quality.copying]
+        few = self.copying.certain or self.collapse or not measured
+        return self.copying.verdict if few else measured[0]
 
     @property
     def tile_facts(self) -> list[tuple[str, str]]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from genlab.gallery import quality
 from genlab.gallery.copying import copying
 from genlab.gallery.curves import BOTTOM, HEIGHT, TOP
 from genlab.gallery.likely import BINS, histogram
+from genlab.gallery.views import QualityView, RunView
 
 
 def entry(samples: list[float], held_out: list[float], support: str = "levels") -> dict:
@@ -24,10 +26,10 @@ def entry(samples: list[float], held_out: list[float], support: str = "levels") 
     ],  # the error: sqrt(21 / 1200)
 )
 def test_the_share_of_pairs_decides(samples, held_out, share, verdict):
-    said = copying(entry(samples, held_out)).sentence
-    assert f"in {share} ± 13 % of cases" in said
-    assert verdict in said
-    assert "No sample equals one of these training data." in said
+    said = copying(entry(samples, held_out))
+    assert f"in {share} ± 13 % of cases" in said.sentence
+    assert said.verdict.startswith(verdict)
+    assert "No sample equals one of these training data." in said.sentence
 
 
 @pytest.mark.parametrize(
@@ -41,11 +43,11 @@ def test_the_share_of_pairs_decides(samples, held_out, share, verdict):
 )
 def test_copies_are_said_also_where_the_others_lie_far(copies, of_data, verdict):
     samples, data = [0.0] * copies + [8.0] * (64 - copies), [0.0] * of_data + [5.0] * (64 - of_data)
-    assert copying(entry(samples, data)).sentence.startswith(verdict)
+    assert copying(entry(samples, data)).verdict.startswith(verdict)
 
 
 def test_of_few_samples_nothing_is_said():
-    assert copying(entry([0.0], [5.0])).sentence.startswith("There are too few samples to tell")
+    assert copying(entry([0.0], [5.0])).verdict.startswith("There are too few samples to tell")
 
 
 def test_of_many_training_data_it_is_said_how_many_were_looked_at():
@@ -67,7 +69,7 @@ def test_samples_that_share_their_nearest_training_data_have_collapsed(
     """A quarter of what unseen data have, and then nearness says nothing."""
     found = copying(entry([1.0] * 64, [2.0] * 64) | different(samples, held_out))
     assert bool(found.collapse) == collapsed
-    assert found.sentence.startswith(
+    assert found.verdict.startswith(
         "Of samples that are all alike, nearness says nothing"
         if collapsed
         else "Samples lie nearer"
@@ -82,7 +84,8 @@ def test_samples_that_share_their_nearest_training_data_have_collapsed(
 def test_a_model_that_draws_one_training_datum_copies_and_has_collapsed():
     found = copying(entry([0.0] * 64, [2.0] * 64) | different(1, 60))
     assert found.collapse
-    assert found.sentence.startswith("It copies")
+    assert found.verdict.startswith("It copies")
+    assert found.certain
 
 
 @pytest.mark.parametrize("broken", [[], {"samples": 1}, {"samples": None, "held out": 1}])
@@ -171,3 +174,33 @@ def test_what_lies_beyond_the_axis_is_counted_at_its_end():
 def test_what_cannot_be_drawn_is_refused(values):
     with pytest.raises(ValueError, match="no finite log-likelihoods"):
         histogram({"test": np.asarray(values)}, ABOUT)
+
+
+@pytest.mark.parametrize(
+    ("z", "copies", "says"),
+    [
+        (-3.1, 0.0, "1,000 samples lie nearer to the training data than test data do, as copies"),
+        (-2.9, 0.0, "1,000 samples lie no nearer to the training data than test data do: no sign"),
+        (3.1, 0.25, "1,000 samples lie further from the training data than test data do: no sign"),
+    ],
+)
+def test_what_was_measured_of_many_samples_is_said(z, copies, says):
+    row = {("memorisation", "{}", "z"): z, ("memorisation", "{}", "copies"): copies}
+    said = quality.copying(row, 1000, "test data")
+    assert says in said
+    assert f"copying z = {z}" in said
+    assert f"{100 * copies:.3g} % of them equal a training datum" in said
+    assert quality.copying({}, 1000, "test data") == ""
+
+
+@pytest.mark.parametrize(
+    ("distances", "shares", "measured"),
+    [([1.0] * 64, 60, True), ([0.0] * 64, 60, False), ([1.0] * 64, 1, False)],
+)
+def test_many_samples_say_more_than_few_unless_these_are_copies_or_alike(
+    distances, shares, measured
+):
+    view = RunView("one", "one")
+    view.copying = copying(entry(distances, [1.0] * 64) | different(shares, 60))
+    view.quality = [QualityView("test", 1000, "as they are", [], [], "", "Of many.")]
+    assert view.copies == ("Of many." if measured else view.copying.verdict)
