@@ -16,8 +16,11 @@ from genlab.training.stages import OPTIONS, resolve_stages
 
 
 def every_setting(run: Run) -> dict[str, Any]:
-    """The run's configuration with the defaults of its parts, and with its stages as they were trained."""
-    found = written_out(run.config)
+    """The run's configuration with the defaults of its parts, and with its stages as they were trained.
+
+    The name of its folder, which decides nothing, is left out.
+    """
+    found = {key: value for key, value in written_out(run.config).items() if key != "folder"}
     node = run.config.get("optimizer")
     optimizer = None if node is None else build(node, where="optimizer")
     stages = resolve_stages(run.model, run.config.get("stages") or {}, optimizer)
