@@ -199,10 +199,14 @@ class TrainerSettings:
     def connect(self) -> None:
         """Let the processes find each other, and start them where that is genlab's to do.
 
-        Lightning's strategy for shards would have a model for that.
+        Lightning's strategy for shards would have a model for that; forks are made with each fit.
         """
-        if self.processes > 1:
+        if self.processes > 1 and not self._forks:
             self.unsharded().trainer([]).strategy.setup_environment()
+
+    @property
+    def _forks(self) -> bool:
+        return self.strategy == "ddp_fork"
 
     def _take_place(self) -> None:
         if self.lacking:
@@ -249,7 +253,7 @@ class TrainerSettings:
                 **options,
             )
         leave_signals_alone(made)
-        if self.launcher == "genlab" and self.strategy != "ddp_fork":
+        if self.launcher == "genlab" and not self._forks:
             launch.start(self.processes)
         return made
 

@@ -200,5 +200,6 @@ def test_a_record_with(run, capsys, key, value):
 def test_the_broken_record_of_another_run(run, capsys, key):
     other = Path(shutil.copytree(run, run.parent / "other"))
     change(other / "run.json", key, GONE)
-    assert resume(run, capsys, auto=True) == (0, "")
+    passed_over = f"genlab: passed over: {other / 'run.json'}: there is no {key} in it"
+    assert resume(run, capsys, auto=True) == (0, passed_over)
     assert RunDirectory(run).read()["status"] == "completed"
