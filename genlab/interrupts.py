@@ -7,6 +7,7 @@ for nobody.
 
 from __future__ import annotations
 
+import mmap
 import signal
 import threading
 from collections.abc import Iterator
@@ -32,15 +33,18 @@ def code_of(signum: int) -> int:
 
 
 class _Desk:
-    """What has been asked of this process, and whether somebody will look."""
+    """What has been asked of this process, and whether somebody will look. family: what has been asked of
+    it or of one that it has forked, or was forked from.
+    """
 
     signum = 0
     patient = False
+    family = mmap.mmap(-1, 1)
 
 
 def asked() -> int:
-    """The signal that asked this process to stop; 0 while none has."""
-    return _Desk.signum
+    """The signal that asked this process to stop, or one of those it forked; 0 while none has."""
+    return _Desk.signum or _Desk.family[0]
 
 
 def is_awaited() -> bool:
@@ -69,7 +73,7 @@ def handled() -> Iterator[None]:
         for signum, handler in before.items():
             signal.signal(signum, handler)
         if outermost:
-            _Desk.signum = 0
+            _Desk.signum = _Desk.family[0] = 0
 
 
 @contextmanager
@@ -80,11 +84,12 @@ def patiently() -> Iterator[None]:
         yield
     finally:
         _Desk.patient = False
-    if _Desk.signum:
-        raise Interrupted(_Desk.signum)
+    if asked():
+        raise Interrupted(asked())
 
 
 def _receive(signum: int, _frame: FrameType | None) -> None:
     again, _Desk.signum = bool(_Desk.signum), signum
+    _Desk.family[0] = signum
     if again or not _Desk.patient:
         raise Interrupted(signum)

@@ -71,7 +71,7 @@ class Scorer:
             lambda scored: write(scored, about()),
             prepared=self._prepared,
         )
-        self._prepared = self.model is self.run.model
+        self._prepared = self.model is self.run.model and not self.settings.forks
 
 
 class _Given(DataModule):

@@ -139,11 +139,10 @@ class Session:
             raise UsageError(
                 f"{self.run.path} is being trained on {record['sessions'][-1]['host']}"
             )
-        with self.run.lock(), write_also_into(self.run.log(0)):
+        with self.run.lock(), write_also_into(self.run.log(0)), when_stuck(self._lost):
             sessions = [*record["sessions"], environment()]
             self.run.update(status="running", error=None, sessions=sessions)
             self.run.sweep()
-            when_stuck(self._lost)
             try:
                 run = self._work()
             except Interrupted:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Mapping
+from enum import Enum
 from typing import Any
 
 from genlab.api.run import Run
 from genlab.components import RESERVED, build, is_component
-from genlab.contracts import Stage, UsageError
+from genlab.contracts import GenlabError, Stage
 from genlab.contracts.training import adam
 from genlab.targets import resolve, signature
 from genlab.training.stages import OPTIONS, resolve_stages
@@ -43,7 +44,7 @@ def _defaults(target: str) -> dict[str, Any]:
     """Of a part that a configuration may name. A default may be another part, which none may."""
     try:
         parameters, _ = signature(resolve(target, "settings"))
-    except UsageError:
+    except GenlabError:
         return {}
     found = {name: _plain(p.default) for name, p in parameters.items()}
     return {name: value for name, value in found.items() if value is not _UNKNOWN}
@@ -61,7 +62,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         found = [_plain(each) for each in value]
         return _UNKNOWN if _UNKNOWN in found else found
-    return value if isinstance(value, str | int | float | None) else _UNKNOWN
+    if isinstance(value, Enum):
+        return _plain(value.value)
+    if value is None or isinstance(value, bool):
+        return value
+    return next((kind(value) for kind in (str, int, float) if isinstance(value, kind)), _UNKNOWN)
 
 
 def _of_stage(stage: Stage) -> dict[str, Any]:

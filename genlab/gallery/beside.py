@@ -53,6 +53,8 @@ def verdict(own: ScoreView, other: ScoreView) -> str:
         return "better"
     if other.high + margin < own.low:
         return "worse"
+    if math.isinf(margin):
+        return "undecided (no error is known)"
     if own.guarantee == other.guarantee == "exact":
         return "no difference seen"
     return "undecided (a bound)"

@@ -13,7 +13,9 @@ from genlab.gallery.likely import TITLES
 
 TOO_COARSE = 0.25  # an error of a share that lies between 0 and 1
 LIKE_COPIES = "as copies would, and as blurred ones do"
-COLLAPSED = 0.25  # samples have so few nearest training data, of those that unseen data have
+COLLAPSED = (
+    0.25  # samples have so few nearest training data, of those that as many unseen data have
+)
 
 
 @dataclass(frozen=True)
@@ -42,26 +44,26 @@ def copying(entry: Mapping[str, Any]) -> Copying:
     binary = entry["support"] == "binary"
     if binary:
         of_samples, of_data = np.rint(of_samples**2), np.rint(of_data**2)
-    collapse = _collapse(entry, len(of_samples), len(of_data))
+    collapse = _collapse(entry)
     verdict = _verdict(of_samples, of_data, _unseen(entry), collapsed=bool(collapse))
     sentence = _sentence(of_samples, of_data, binary, entry)
     distances = tuple(_distance(value, binary) for value in of_samples)
-    certain = _copies_more(of_samples, of_data)
+    certain = _some_are_copies(of_samples, of_data)
     return Copying(verdict, certain, sentence, collapse, distances, int(entry.get("seed", 0)))
 
 
-def _collapse(entry: Mapping[str, Any], n: int, m: int) -> str:
-    """That n samples share their nearest training data, which m unseen data do not."""
+def _collapse(entry: Mapping[str, Any]) -> str:
+    """That samples share their nearest training data, which as many unseen data do not."""
     different = entry.get("different")
     if different is None:
         return ""
-    of_samples, of_data = int(different["samples"]), int(different["held out"])
-    if of_samples / n > COLLAPSED * of_data / m:
+    n, of_samples, of_data = (int(different[key]) for key in ("of", "samples", "held out"))
+    if of_samples > COLLAPSED * of_data:
         return ""
     shared = "datum" if of_samples == 1 else "data"
     return (
         f"Its samples are nearly all alike (mode collapse): {n} of them share {of_samples} nearest "
-        f"training {shared}, where {m} {_unseen(entry)} have {of_data}."
+        f"training {shared}, where {n} {_unseen(entry)} have {of_data}."
     )
 
 
@@ -101,7 +103,7 @@ def _verdict(samples: np.ndarray, data: np.ndarray, unseen: str, *, collapsed: b
     share, error = _nearer(samples, data)
     if error > TOO_COARSE:
         return "There are too few samples to tell whether it copies."
-    if _copies_more(samples, data):
+    if _some_are_copies(samples, data):
         return f"It copies: more samples than {unseen} equal a training datum."
     if collapsed:
         return "Of samples that are all alike, nearness says nothing of copying."
@@ -119,10 +121,14 @@ def _nearer(samples: np.ndarray, data: np.ndarray) -> tuple[float, float]:
     return share, math.sqrt((n + m + 1) / (12 * n * m))
 
 
-def _copies_more(samples: np.ndarray, data: np.ndarray) -> bool:
-    """Whether the share of copies is above that among the data by two errors, those of no difference."""
-    n, m = len(samples), len(data)
-    copies, of_data = (samples == 0).mean(), (data == 0).mean()
+def _some_are_copies(samples: np.ndarray, data: np.ndarray) -> bool:
+    shares = float((samples == 0).mean()), float((data == 0).mean())
+    return copies_more(*shares, len(samples), len(data))
+
+
+def copies_more(copies: float, of_data: float, n: int, m: int) -> bool:
+    """Whether the share of copies among n samples is above that among m data by two errors, those of no
+    difference."""
     both = (n * copies + m * of_data) / (n + m)
     return copies - of_data > 2 * math.sqrt(both * (1 - both) * (1 / n + 1 / m))
 

@@ -7,6 +7,7 @@ the names of machines and folders.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,17 @@ def kept(run: RunDirectory, record: Mapping[str, Any]) -> dict[str, bytes]:
     found = {run.record.name: (json.dumps(public(record), indent=2) + "\n").encode()}
     for path in _files(run):
         try:
-            found[path.relative_to(run.path).as_posix()] = read_bytes(path, run.path)
+            content = read_bytes(path, run.path)
         except (Refused, OSError):
             continue
+        name = path.relative_to(run.path).as_posix()
+        found[name] = _without_folder(content) if name == run.config.name else content
     return found
+
+
+def _without_folder(config: bytes) -> bytes:
+    """A configuration that does not say where the run was."""
+    return re.sub(rb"^folder:.*\n(?:[ \t].*\n)*", b"", config, flags=re.MULTILINE)
 
 
 def _files(run: RunDirectory) -> Iterator[Path]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from genlab import shapes
 from genlab.gallery.answers import is_answers
-from genlab.gallery.copying import LIKE_COPIES
+from genlab.gallery.copying import LIKE_COPIES, copies_more
 from genlab.gallery.reading import of_runs
 from genlab.runs import RunDirectory
 from genlab.trust import read_json
@@ -75,6 +75,7 @@ SENTENCES = {
 REFERENCE = "training data"
 UNLIKELY = 0.01  # a p-value below which chance is no explanation
 FAR = 3.0  # standard errors, which chance hardly exceeds
+NEAR = 2.0  # which it does now and then
 
 Column = tuple[str, str, str]  # metric, parameters as JSON, key
 Values = dict[Column, float | None]
@@ -237,24 +238,32 @@ def verdict(row: Mapping[Column, float | None]) -> str:
     )
 
 
-def copying(row: Mapping[Column, float | None], n: int, unseen: str) -> str:
+def copying(values: Mapping[str, float | None], n: int, unseen: str) -> str:
     """What the distances of n samples to the training data say, where they were measured.
 
-    unseen: the data whose distances they were compared with, in words.
+    values: of ``memorisation``. unseen: as many data whose distances they were compared with, in words.
     """
-    found = {(name, key): value for (name, _, key), value in row.items()}
-    z, copies = found.get(("memorisation", "z")), found.get(("memorisation", "copies"))
-    if z is None or copies is None:
+    z, copies, of_data = (values.get(key) for key in ("z", "copies", "copies_held_out"))
+    if z is None or copies is None or of_data is None:
         return ""
-    if z < -FAR:
-        how = f"nearer to the training data than {unseen} do, {LIKE_COPIES}"
-    else:
-        side = "further from" if z > FAR else "no nearer to"
-        how = f"{side} the training data than {unseen} do: no sign of copying"
+    shares = f"{100 * copies:.3g} % of {n:,} samples", f"{100 * of_data:.3g} % of {unseen}"
+    equal = f"{shares[0]} equal a training datum, and so do {shares[1]}."
+    if copies_more(copies, of_data, n, n):
+        return f"It copies: {equal}"
     return (
-        f"By a test of distances, {n:,} samples lie {how} (copying z = {z:.1f}, chance reaches ± {FAR:g}). "
-        f"{100 * copies:.3g} % of them equal a training datum."
+        f"By a test of distances, {n:,} samples lie {_side(z, unseen)} (copying z = {z:.1f}, chance "
+        f"reaches ± {FAR:g}). {equal}"
     )
+
+
+def _side(z: float, unseen: str) -> str:
+    """Of the training data, and what that says."""
+    if z < -FAR:
+        return f"nearer to the training data than {unseen} do, {LIKE_COPIES}"
+    if z < -NEAR:
+        return f"a little nearer to the training data than {unseen} do, which chance could explain"
+    side = "further from" if z > FAR else "no nearer to"
+    return f"{side} the training data than {unseen} do: no sign of copying"
 
 
 def _section(sections: dict[tuple[Any, ...], Section], quality: Mapping[str, Any]) -> Section:

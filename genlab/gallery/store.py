@@ -129,21 +129,32 @@ def write_nearest(
     training: int,
     looked_at: int,
 ) -> None:
-    """Write the training data nearest to the samples that stand for the run, laid out like these.
+    """Write the training data nearest to the samples that stand for the run, laid out like these. Samples
+    that are no numbers have none: nothing is left of earlier ones.
 
     found: the nearest training data (n, *shape) and the Euclidean distances (n,) to them, of "samples" and
     of as many data "held out" of the split. seed: of the samples. training: how many training data there
     are, of which so many were looked_at.
     """
-    words = {"seed": seed, "split": split, "support": str(spec.support)}
+    if not all(distances.isfinite().all() for _, distances in found.values()):
+        for suffix in (".json", ".png"):
+            (run.figures / f"{NEAREST}{suffix}").unlink(missing_ok=True)
+        return
+    words: dict[str, Any] = {"seed": seed, "split": split, "support": str(spec.support)}
     words |= {"training": training, "looked_at": looked_at}
     words |= {name: distances.tolist() for name, (_, distances) in found.items()}
-    words["different"] = {name: len(x.flatten(1).unique(dim=0)) for name, (x, _) in found.items()}
+    words["different"] = _different({name: x.flatten(1) for name, (x, _) in found.items()})
     entry: dict[str, Any] = {"schema": SCHEMA, "picture": None}
     if spec.is_image:
         _write(run.figures / f"{NEAREST}.png", sample_grid(found["samples"][0], spec).still)
         entry["picture"] = f"{NEAREST}.png"
     write_json(run.figures / f"{NEAREST}.json", entry | words)
+
+
+def _different(rows: Mapping[str, Tensor]) -> dict[str, int]:
+    """How many rows of each set differ, "of" equally many: the more there are, the fewer of them do."""
+    n = min(len(x) for x in rows.values())
+    return {"of": n, **{name: len(x[:n].unique(dim=0)) for name, x in rows.items()}}
 
 
 def write_likelihoods(

@@ -5,6 +5,7 @@ Needs no torch, no data and no model: the run of a plugin that is gone can still
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -186,7 +187,7 @@ def score_view(score: Mapping[str, Any]) -> ScoreView:
         nll=None if nats["mean"] is None else -nats["mean"],
         low=low,
         high=high,
-        stderr=nats.get("stderr") or 0.0,
+        stderr=math.inf if nats.get("stderr") is None else nats["stderr"],
         subject=subject_of(score),
         group=order(group_of(score)),
     )
@@ -226,11 +227,18 @@ def _read_quality(view: RunView, run: RunDirectory) -> None:
     own = [measured for measured in found if not quality.by_sampler(measured)]
     sections = quality.sections((run.path, measured) for measured in own)
     sections.sort(key=lambda section: _SPLITS.get(section.split, len(_SPLITS)))
-    view.quality = [_quality_view(section) for section in sections]
+    memorised = {_key(m): m["values"] for m in own if m["metric"]["name"] == "memorisation"}
+    view.quality = [
+        _quality_view(s, memorised.get((s.split, s.n, s.features), {})) for s in sections
+    ]
 
 
-def _quality_view(section: quality.Section) -> QualityView:
-    """section: of this run alone."""
+def _key(measured: Mapping[str, Any]) -> tuple[str, int, str]:
+    return measured["data"]["split"], measured["data"]["n"], measured["features"]["name"]
+
+
+def _quality_view(section: quality.Section, memorised: Mapping[str, float | None]) -> QualityView:
+    """section: of this run alone. memorised: what memorisation says of its samples."""
     training = section.reference
     (own,) = section.rows.values()
     return QualityView(
@@ -244,7 +252,7 @@ def _quality_view(section: quality.Section) -> QualityView:
         ],
         section.sentences,
         quality.verdict(own),
-        quality.copying(own, section.n, TITLES.get(section.split, section.split)),
+        quality.copying(memorised, section.n, TITLES.get(section.split, section.split)),
     )
 
 

@@ -16,8 +16,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import ClassVar, NamedTuple
 
 from genlab import interrupts
@@ -84,9 +84,14 @@ def orphaned(patience: float = LEAVE) -> bool:
     return _Family.parent not in (0, os.getppid())
 
 
-def when_stuck(tell: Callable[[Loss], None]) -> None:
+@contextmanager
+def when_stuck(tell: Callable[[Loss], None]) -> Iterator[None]:
     """What rank 0 does before it is ended because another is gone. tell: of the loss."""
-    _Family.tell = tell
+    before, _Family.tell = _Family.tell, tell
+    try:
+        yield
+    finally:
+        _Family.tell = before
 
 
 class _Family:

@@ -193,6 +193,8 @@ class TrainerSettings:
         lacks something.
         """
         self._take_place()
+        if torch.distributed.is_initialized():
+            self._require_as_many(torch.distributed.get_world_size())
         if self.launcher != "genlab":
             self.connect()
 
@@ -201,12 +203,20 @@ class TrainerSettings:
 
         Lightning's strategy for shards would have a model for that; forks are made with each fit.
         """
-        if self.processes > 1 and not self._forks:
+        if self.processes > 1 and not self.forks:
             self.unsharded().trainer([]).strategy.setup_environment()
 
     @property
-    def _forks(self) -> bool:
+    def forks(self) -> bool:
+        """Whether processes live as long as one fit or one evaluation, and all they learn with them."""
         return self.strategy == "ddp_fork"
+
+    def _require_as_many(self, before: int) -> None:
+        if before != self.processes:
+            raise UsageError(
+                f"this script has begun a run of {before} processes, which all go through it to its end: "
+                f"one of {self.processes} needs a script of its own"
+            )
 
     def _take_place(self) -> None:
         if self.lacking:
@@ -253,7 +263,7 @@ class TrainerSettings:
                 **options,
             )
         leave_signals_alone(made)
-        if self.launcher == "genlab" and not self._forks:
+        if self.launcher == "genlab" and not self.forks:
             launch.start(self.processes)
         return made
 

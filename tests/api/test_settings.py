@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from enum import Enum, StrEnum
+
+import numpy as np
 import pytest
 import yaml
 
 import genlab
-from genlab.api.settings import every_setting, written_out
+from genlab.api.settings import _defaults, every_setting, written_out
+from genlab.contracts import PluginError
 
 
 def test_defaults_of_a_part_are_written_out():
@@ -29,6 +33,48 @@ def test_a_part_within_a_part_and_one_that_is_a_default_are_written_out():
 
 def test_a_default_that_no_configuration_may_name_is_named_and_no_more():
     assert written_out({"_target_": "os.PathLike"}) == {"_target_": "os.PathLike"}
+
+
+class Pace(StrEnum):
+    FAST = "fast"
+
+
+class Plain(Enum):
+    ONE = 1
+
+
+class Odd:
+    """Defaults of many kinds."""
+
+    class Inner:
+        pass
+
+    def __init__(
+        self,
+        pace: Pace = Pace.FAST,
+        plain: Plain = Plain.ONE,
+        scale: float = np.log(2),
+        many: tuple[int, ...] = (np.bool_(True), True, 2),
+        part: type = Inner,
+    ) -> None:
+        pass
+
+
+def test_defaults_are_written_as_plain_values(monkeypatch):
+    monkeypatch.setattr("genlab.api.settings.resolve", lambda target, where: Odd)
+    found = _defaults("odd.Odd")
+    assert (found["pace"], found["plain"]) == ("fast", 1)
+    assert found["scale"] == pytest.approx(0.6931, abs=1e-4)
+    assert "many" not in found, "one of them is no plain value"
+    assert yaml.safe_load(yaml.safe_dump(found)) == found
+
+
+def test_a_default_that_is_no_component_is_left_as_it_is(monkeypatch):
+    def broken(target, where):
+        raise PluginError(f"{target} is broken")
+
+    monkeypatch.setattr("genlab.api.settings.resolve", broken)
+    assert written_out({"_target_": "odd.Odd", "scale": 2}) == {"_target_": "odd.Odd", "scale": 2}
 
 
 def test_what_has_no_target_stays_as_it_is():

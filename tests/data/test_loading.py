@@ -1,5 +1,7 @@
 """The loaders of the contracts, on data as they are."""
 
+import multiprocessing
+import time
 from itertools import chain, islice
 
 import pytest
@@ -191,3 +193,25 @@ def test_workers_read_the_same_batches(preprocess):
 
     for here, elsewhere in zip(batches(0), batches(2), strict=True):
         assert all(torch.equal(a, b) for a, b in zip(here, elsewhere, strict=True))
+
+
+class Sleeping:
+    """The first row is there at once, the second one never."""
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, rows: torch.Tensor) -> Batch:
+        time.sleep(3600 * rows.max().item())
+        return Batch(rows[:, None].float(), index=rows)
+
+
+@pytest.mark.slow
+def test_a_worker_that_its_loader_ends_does_not_stay():
+    """A signal to it alone is no signal to all."""
+    batches = iter(Loader(Sleeping(), BatchSampler(Sleeping(), 1, False, 0, 0, 1), num_workers=1))
+    next(batches)
+    (worker,) = multiprocessing.active_children()
+    batches.close()
+    worker.join(10)
+    assert worker.exitcode == 0

@@ -20,7 +20,8 @@ def said(make_score):
     """said(own, other): of one number beside another, each (nll, guarantee, …)."""
 
     def view(nll, guarantee, **nats):
-        return score_view(make_score(SPEC, -nll, guarantee=guarantee, stderr=0.3, **nats))
+        words = {"guarantee": guarantee, "stderr": 0.3, **nats}
+        return score_view(make_score(SPEC, -nll, **words))
 
     def said(own, other):
         views = [view(nll, guarantee, **dict(*more)) for nll, guarantee, *more in (own, other)]
@@ -57,6 +58,10 @@ def test_an_error_that_all_data_share_counts(said):
     noisy = (91.0, AT_LEAST, {"shared": [-0.5, 0.5]})
     assert said((90.1, EXACT), (91.0, AT_LEAST)) == "better"
     assert said((90.1, EXACT), noisy) == OPEN
+
+
+def test_the_mean_of_one_datum_has_no_error_and_says_nothing(said):
+    assert said((90.0, EXACT, {"stderr": None}), (95.0, EXACT)) == "undecided (no error is known)"
 
 
 def test_no_number_says_nothing():

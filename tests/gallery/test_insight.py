@@ -56,7 +56,7 @@ def test_of_many_training_data_it_is_said_how_many_were_looked_at():
 
 
 def different(samples: int, held_out: int) -> dict:
-    return {"different": {"samples": samples, "held out": held_out}}
+    return {"different": {"of": 64, "samples": samples, "held out": held_out}}
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_a_model_that_draws_one_training_datum_copies_and_has_collapsed():
     assert found.certain
 
 
-@pytest.mark.parametrize("broken", [[], {"samples": 1}, {"samples": None, "held out": 1}])
+@pytest.mark.parametrize("broken", [[], {"samples": 1, "held out": 1}, {"of": 64, "samples": None}])
 def test_a_count_of_different_data_that_is_none_is_refused(broken):
     with pytest.raises((KeyError, TypeError)):
         copying(entry([1.0], [1.0]) | {"different": broken})
@@ -177,20 +177,37 @@ def test_what_cannot_be_drawn_is_refused(values):
 
 
 @pytest.mark.parametrize(
-    ("z", "copies", "says"),
+    ("z", "says"),
     [
-        (-3.1, 0.0, "1,000 samples lie nearer to the training data than test data do, as copies"),
-        (-2.9, 0.0, "1,000 samples lie no nearer to the training data than test data do: no sign"),
-        (3.1, 0.25, "1,000 samples lie further from the training data than test data do: no sign"),
+        (
+            -3.1,
+            "lie nearer to the training data than test data do, as copies would, and as blurred ones do",
+        ),
+        (
+            -2.9,
+            "lie a little nearer to the training data than test data do, which chance could explain",
+        ),
+        (-1.9, "lie no nearer to the training data than test data do: no sign of copying"),
+        (3.1, "lie further from the training data than test data do: no sign of copying"),
     ],
 )
-def test_what_was_measured_of_many_samples_is_said(z, copies, says):
-    row = {("memorisation", "{}", "z"): z, ("memorisation", "{}", "copies"): copies}
-    said = quality.copying(row, 1000, "test data")
-    assert says in said
-    assert f"copying z = {z}" in said
-    assert f"{100 * copies:.3g} % of them equal a training datum" in said
-    assert quality.copying({}, 1000, "test data") == ""
+def test_what_was_measured_of_many_samples_is_said(z, says):
+    """Three copies of a thousand, and one among the data, are within two errors."""
+    said = quality.copying({"z": z, "copies": 0.003, "copies_held_out": 0.001}, 1000, "test data")
+    assert f"1,000 samples {says} (copying z = {z}, chance reaches ± 3)." in said
+    assert said.endswith(
+        "0.3 % of 1,000 samples equal a training datum, and so do 0.1 % of test data."
+    )
+
+
+def test_copies_among_many_samples_are_said_wherever_the_others_lie():
+    said = quality.copying({"z": 4.0, "copies": 0.03, "copies_held_out": 0.0}, 1000, "test data")
+    assert said.startswith("It copies: 3 % of 1,000 samples equal a training datum")
+
+
+@pytest.mark.parametrize("measured", [{}, {"z": None, "copies": 0.0, "copies_held_out": 0.0}])
+def test_nothing_is_said_of_samples_that_were_not_measured(measured):
+    assert quality.copying(measured, 1000, "test data") == ""
 
 
 @pytest.mark.parametrize(

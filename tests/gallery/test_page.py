@@ -485,6 +485,15 @@ def test_pictures_do_not_tell_of_the_folder_they_were_made_in():
     assert about_run({"overrides": words}, 0) == about_run({"overrides": ["model=made"]}, 0)
 
 
+def test_a_page_keeps_no_folder_of_its_run(make_run, built):
+    run = make_run()
+    config = run.config.read_text()
+    for folder in ("folder: /home/me/runs\n", 'folder: "/home/me\n  and/you"\n'):
+        run.config.write_text(folder + config)
+        _, pages = built(run)
+        assert (pages["one"].folder / "config.yaml").read_text() == config
+
+
 def test_numbers_have_their_bits_and_the_smallest_seed_stands_for_the_run(make_run, built):
     run = make_run()
     x = torch.zeros(4, 1, 8, 8)

@@ -108,10 +108,13 @@ def test_how_many_training_data_are_nearest_is_counted(tmp_path):
     spec, run = DataSpec("bits", "fixed", (1, 2, 2), "binary"), RunDirectory(tmp_path)
     a, b = torch.zeros(1, 2, 2), torch.ones(1, 2, 2)
     found = {
-        "samples": (torch.stack([a, a, a]), torch.arange(3.0)),
-        "held out": (torch.stack([a, b, a]), torch.arange(3.0)),
+        "samples": (torch.stack([a, a, b]), torch.arange(3.0)),
+        "held out": (torch.stack([a, b]), torch.arange(2.0)),
     }
     write_nearest(run, found, spec, seed=0, split="test", training=9, looked_at=9)
     entry = json.loads((run.figures / "nearest.json").read_text())
-    assert entry["different"] == {"samples": 1, "held out": 2}
+    assert entry["different"] == {"of": 2, "samples": 1, "held out": 2}
     assert entry["samples"] == [0.0, 1.0, 2.0]
+    found["samples"] = (found["samples"][0], torch.tensor([0.0, float("inf"), 1.0]))
+    write_nearest(run, found, spec, seed=0, split="test", training=9, looked_at=9)
+    assert not list(run.figures.glob("nearest.*")), "samples that are no numbers have none"

@@ -50,6 +50,15 @@ def test_noisy_bound_is_the_same_on_two_processes(tmp_path):
     assert np.array_equal(alone, shared)
 
 
+def test_forks_prepare_what_each_evaluation_needs(tmp_path):
+    """An enumeration's sum is gone with them; a second split needs it again."""
+    words = ["model=rbm", "model.hidden=6", "data=digits_binary", "stages.rbm.max_epochs=1"]
+    run = genlab.train(*words, f"folder={tmp_path}", "evaluate=[]", "gallery=false")
+    scorer = run.scorer(settings=FORKED)
+    shared = [scorer.split(split)["nats"]["mean"] for split in ("val", "test")]
+    assert shared == [run.evaluate(split)["nats"]["mean"] for split in ("val", "test")]
+
+
 def test_more_processes_than_blocks(tmp_path):
     bits = torch.randint(0, 2, (300, 6), generator=torch.Generator().manual_seed(0)).byte().numpy()
     np.savez(tmp_path / "own.npz", train=bits, val=bits[:20], test=bits[:10])

@@ -127,6 +127,18 @@ def test_a_signal_to_all_with_workers(tmp_path, by):
     assert not _of(tmp_path)
 
 
+@pytest.mark.slow
+def test_one_signal_to_who_waits_for_its_forks(tmp_path):
+    forks = ("trainer=cpu", "trainer.devices=2", "trainer.strategy=ddp_fork")
+    started = group(tmp_path, *forks)
+    wait_for(lambda: list(tmp_path.glob("*/checkpoints/fit/last.ckpt")))
+    started.terminate()
+    _, error = started.communicate(timeout=60)
+    assert (started.returncode, error.splitlines()[-1]) == (143, "genlab: interrupted (SIGTERM)")
+    assert record(tmp_path)["status"] == "interrupted"
+    assert not _of(tmp_path)
+
+
 def test_what_fails_after_a_signal_is_an_interruption(tmp_path, monkeypatch):
     """A library may be told of the end by other means, and first."""
 

@@ -10,6 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import genlab as api
+from genlab.launch.children import Loss, _Family
+
 WITNESS = '''
 import json, os, sys
 from pathlib import Path
@@ -90,3 +93,32 @@ def test_a_solution_is_the_same_on_one_and_two_processes(tmp_path):
         (score,) = (run / "scores").glob("test-*.npz")
         values.append(np.load(score)["nats"])
     assert np.array_equal(*values)
+
+
+SCRIPT = """
+import genlab
+
+SHORT = ("stages.fit.max_epochs=1", "model.hidden=[8]", "evaluate=[]", "gallery=false", "trainer.threads=1")
+genlab.train("trainer=ddp_cpu", *SHORT)
+genlab.train("trainer=ddp_cpu", *SHORT, "seed=1")
+genlab.train("trainer=cpu", *SHORT, "seed=2")
+"""
+
+
+@pytest.mark.slow
+def test_a_script_trains_on_two_processes_until_one_is_asked_for(tmp_path):
+    """Both of them would train that one."""
+    (tmp_path / "two.py").write_text(SCRIPT)
+    command = [sys.executable, "two.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert "has begun a run of 2 processes" in done.stderr
+    records = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("runs/*/run.json"))]
+    assert sorted((r["seed"], r["status"]) for r in records) == [(0, "completed"), (1, "completed")]
+
+
+def test_what_is_lost_later_is_no_failure_of_a_completed_run(tmp_path):
+    words = ["stages.fit.max_epochs=1", "evaluate=[]", "gallery=false"]
+    run = api.train(*words, f"folder={tmp_path}")
+    _Family.tell(Loss("the process of rank 1 has ended"))
+    assert run.directory.read()["status"] == "completed"
