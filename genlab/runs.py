@@ -64,6 +64,8 @@ def write_json(path: Path, value: Any) -> None:
 def require_writable(folder: Path) -> None:
     """Asked before the work, not after it. Raises UsageError where no file can be made in a folder."""
     there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir():
+        raise UsageError(f"{there} is no folder: name another")
     if not os.access(there, os.W_OK | os.X_OK):
         raise UsageError(f"{there} cannot be written: name a folder or a copy that can")
 

@@ -127,8 +127,8 @@ def test_a_device_without_space(tmp_path, monkeypatch):
 
 def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
-    line = refused(digits(), tmp_path / "file" / "d", GenlabError)
-    assert "cannot be written (Not a directory)" in line
+    line = refused(digits(), tmp_path / "file" / "d", UsageError)
+    assert line == f"{tmp_path / 'file'} is no folder: name another"
 
 
 KILLED = """

@@ -83,7 +83,7 @@ GROUP = (
 def group(folder: Path, *words: str) -> subprocess.Popen[str]:
     """A long training that is the first of a process group of its own."""
     command = [sys.executable, "-m", "genlab", "train", *GROUP, "stages.fit.max_epochs=5000"]
-    to = [f"folder={folder}", "evaluate=[]", *words]
+    to = ["stages.fit.patience=null", f"folder={folder}", "evaluate=[]", *words]
     pipe = subprocess.PIPE
     return subprocess.Popen(
         [*command, *to], stdout=pipe, stderr=pipe, text=True, start_new_session=True
@@ -133,7 +133,7 @@ def test_one_signal_to_who_waits_for_its_forks(tmp_path):
     started = group(tmp_path, *forks)
     wait_for(lambda: list(tmp_path.glob("*/checkpoints/fit/last.ckpt")))
     started.terminate()
-    _, error = started.communicate(timeout=60)
+    _, error = started.communicate(timeout=30)
     assert (started.returncode, error.splitlines()[-1]) == (143, "genlab: interrupted (SIGTERM)")
     assert record(tmp_path)["status"] == "interrupted"
     assert not _of(tmp_path)
