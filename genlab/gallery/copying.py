@@ -13,9 +13,8 @@ from genlab.gallery.likely import TITLES
 
 TOO_COARSE = 0.25  # an error of a share that lies between 0 and 1
 LIKE_COPIES = "as copies would, and as blurred ones do"
-COLLAPSED = (
-    0.25  # samples have so few nearest training data, of those that as many unseen data have
-)
+NEAR, FAR = 2.0, 3.0  # standard errors: what chance exceeds now and then, and hardly ever
+COLLAPSED = 0.25  # of the different nearest training data that as many unseen data have
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def copying(entry: Mapping[str, Any]) -> Copying:
     verdict = _verdict(of_samples, of_data, _unseen(entry), collapsed=bool(collapse))
     sentence = _sentence(of_samples, of_data, binary, entry)
     distances = tuple(_distance(value, binary) for value in of_samples)
-    certain = _some_are_copies(of_samples, of_data)
+    certain = _some_are_copies(of_samples, of_data, FAR)
     return Copying(verdict, certain, sentence, collapse, distances, int(entry.get("seed", 0)))
 
 
@@ -103,13 +102,13 @@ def _verdict(samples: np.ndarray, data: np.ndarray, unseen: str, *, collapsed: b
     share, error = _nearer(samples, data)
     if error > TOO_COARSE:
         return "There are too few samples to tell whether it copies."
-    if _some_are_copies(samples, data):
+    if _some_are_copies(samples, data, NEAR):
         return f"It copies: more samples than {unseen} equal a training datum."
     if collapsed:
         return "Of samples that are all alike, nearness says nothing of copying."
-    if share > 0.5 + 2 * error:
+    if share > 0.5 + NEAR * error:
         return f"Samples lie nearer to the training data than {unseen} do, {LIKE_COPIES}."
-    how = "further from" if share < 0.5 - 2 * error else "no nearer to"
+    how = "further from" if share < 0.5 - NEAR * error else "no nearer to"
     return f"No sign of copying: these samples lie {how} the training data than {unseen} do."
 
 
@@ -121,16 +120,16 @@ def _nearer(samples: np.ndarray, data: np.ndarray) -> tuple[float, float]:
     return share, math.sqrt((n + m + 1) / (12 * n * m))
 
 
-def _some_are_copies(samples: np.ndarray, data: np.ndarray) -> bool:
+def _some_are_copies(samples: np.ndarray, data: np.ndarray, errors: float) -> bool:
     shares = float((samples == 0).mean()), float((data == 0).mean())
-    return copies_more(*shares, len(samples), len(data))
+    return copies_more(*shares, len(samples), len(data), errors)
 
 
-def copies_more(copies: float, of_data: float, n: int, m: int) -> bool:
-    """Whether the share of copies among n samples is above that among m data by two errors, those of no
-    difference."""
+def copies_more(copies: float, of_data: float, n: int, m: int, errors: float) -> bool:
+    """Whether the share of copies among n samples is above that among m data by so many errors, those of
+    no difference."""
     both = (n * copies + m * of_data) / (n + m)
-    return copies - of_data > 2 * math.sqrt(both * (1 - both) * (1 / n + 1 / m))
+    return copies - of_data > errors * math.sqrt(both * (1 - both) * (1 / n + 1 / m))
 
 
 def _exact(samples: np.ndarray, data: np.ndarray, unseen: str) -> str:

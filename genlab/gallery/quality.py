@@ -14,7 +14,7 @@ from typing import Any
 
 from genlab import shapes
 from genlab.gallery.answers import is_answers
-from genlab.gallery.copying import LIKE_COPIES, copies_more
+from genlab.gallery.copying import FAR, LIKE_COPIES, NEAR, copies_more
 from genlab.gallery.reading import of_runs
 from genlab.runs import RunDirectory
 from genlab.trust import read_json
@@ -74,8 +74,6 @@ SENTENCES = {
 }
 REFERENCE = "training data"
 UNLIKELY = 0.01  # a p-value below which chance is no explanation
-FAR = 3.0  # standard errors, which chance hardly exceeds
-NEAR = 2.0  # which it does now and then
 
 Column = tuple[str, str, str]  # metric, parameters as JSON, key
 Values = dict[Column, float | None]
@@ -248,7 +246,7 @@ def copying(values: Mapping[str, float | None], n: int, unseen: str) -> str:
         return ""
     shares = f"{100 * copies:.3g} % of {n:,} samples", f"{100 * of_data:.3g} % of {unseen}"
     equal = f"{shares[0]} equal a training datum, and so do {shares[1]}."
-    if copies_more(copies, of_data, n, n):
+    if copies_more(copies, of_data, n, n, FAR):
         return f"It copies: {equal}"
     return (
         f"By a test of distances, {n:,} samples lie {_side(z, unseen)} (copying z = {z:.1f}, chance "
