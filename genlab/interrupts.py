@@ -77,6 +77,23 @@ def handled() -> Iterator[None]:
 
 
 @contextmanager
+def held_back() -> Iterator[None]:
+    """A process that is started within hears these signals once it lets them in: while Python starts, they
+    would end it with an exit code that says nothing.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def let_in() -> None:
+    """Hear what has been held back; it raises at once what it would have then."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+
+@contextmanager
 def patiently() -> Iterator[None]:
     """Let the first signal wait until somebody looks, or until this is over."""
     _Desk.patient = True

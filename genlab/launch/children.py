@@ -49,7 +49,8 @@ def start(processes: int) -> None:
     own = {PARENT: str(os.getpid())}
     for number in range(1, processes):
         place = {"LOCAL_RANK": str(number), VARIABLE: str(number)}
-        child = subprocess.Popen(_command(), env=os.environ | own | place)
+        with interrupts.held_back():
+            child = subprocess.Popen(_command(), env=os.environ | own | place)
         _Family.children.append(child)
     threading.Thread(target=_watch_children, daemon=True).start()
     atexit.register(_see_off)

@@ -154,7 +154,15 @@ def _left(process: subprocess.Popen, others: Sequence[psutil.Process]) -> bool:
 def _children(process: subprocess.Popen) -> list[psutil.Process]:
     """The other ranks, in their order; data workers and compilers are theirs to end."""
     children = psutil.Process(process.pid).children()
-    return [child for child in children if "genlab" in " ".join(child.cmdline())]
+    return [child for child in children if "genlab" in " ".join(_command(child))]
+
+
+def _command(child: psutil.Process) -> list[str]:
+    """Nothing of one that has ended by now."""
+    try:
+        return child.cmdline()
+    except psutil.Error:
+        return []
 
 
 def _broken(folder: Path) -> list[str]:
