@@ -19,7 +19,7 @@ from genlab.api.show import show_run
 from genlab.components import build
 from genlab.config import identity
 from genlab.contracts import GenlabError, UsageError
-from genlab.interrupts import Interrupted, asked, handled, let_in
+from genlab.interrupts import Interrupted, asked, handled
 from genlab.launch import Loss, loss, orphaned, when_stuck, write_also_into, write_into
 from genlab.plugins import used_plugins
 from genlab.rank import rank
@@ -117,7 +117,6 @@ class Session:
 
     def carry_out(self) -> Run:
         with handled():
-            let_in()
             return self._lead() if rank() == 0 else self._follow()
 
     def _follow(self) -> Run:

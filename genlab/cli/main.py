@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from genlab import __version__
 from genlab.errors import GenlabError
-from genlab.interrupts import Interrupted, handled, let_in
+from genlab.interrupts import Interrupted, handled
 
 VERBS = (
     "train",
@@ -41,7 +41,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code."""
     with handled():
         try:
-            let_in()
             return _carry_out(build_parser().parse_args(argv))
         except Interrupted as stop:
             print(f"genlab: {stop}", file=sys.stderr)

@@ -119,6 +119,7 @@ def _stay_with_parent() -> None:
     if PARENT in os.environ:
         _Family.parent = int(os.environ.pop(PARENT))
         threading.Thread(target=_watch_parent, daemon=True).start()
+        interrupts.let_in()
 
 
 def _watch_children() -> None:
