@@ -35,7 +35,7 @@ from genlab.options import options
 from genlab.runs import digest
 from genlab.sampling import require_ways
 from genlab.targets import resolve
-from genlab.training import TrainerSettings, require_shardable, resolve_stages
+from genlab.training import TrainerSettings, resolve_stages
 
 SPLITS = ("train", "val", "test")
 TYPES = {
@@ -81,8 +81,7 @@ class Plan:
         self.model = build_model(config["model"], self.data.spec, self.seed)
         self.stages = self._stages(config)
         self.settings.require_precision(self.model)
-        if self.settings.shards:
-            require_shardable(self.stages)
+        self.settings.require_stages(self.stages)
         self._check_likelihood(config)
         asked, everything = config.get("metric") or {}, self.composed.choices["metric"] == "all"
         self.metrics = possible(asked, self.model, everything=everything)

@@ -183,6 +183,8 @@ def _differences(ours: Any, theirs: Any, where: str) -> list[str]:
     if isinstance(ours, torch.Tensor):
         same = isinstance(theirs, torch.Tensor) and torch.equal(ours, theirs)
         return [] if same else [where]
+    if isinstance(ours, tuple):  # which a strategy may give back as a list
+        return _differences([*ours], [*theirs] if isinstance(theirs, tuple) else theirs, where)
     if isinstance(ours, dict | list) and type(ours) is type(theirs) and len(ours) == len(theirs):
         pairs = ours.items() if isinstance(ours, dict) else enumerate(ours)
         found = (_differences(value, theirs[key], f"{where}.{key}") for key, value in pairs)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 from pytorch_lightning import Callback
+from torch.distributed.tensor import DTensor
 
 STOP = 9  # the step of a stage after which it is asked to stop
 
@@ -39,7 +40,14 @@ class Witness(Callback):
 def _hashes(module: Any) -> dict[str, str]:
     """Of stage and name."""
     state = {f"stage {module.stage.name}: {name}": v for name, v in module.state_dict().items()}
-    return {name: hashlib.sha256(_bytes(value)).hexdigest() for name, value in state.items()}
+    return {
+        name: hashlib.sha256(_bytes(_whole(value))).hexdigest() for name, value in state.items()
+    }
+
+
+def _whole(value: torch.Tensor) -> torch.Tensor:
+    """Gathered, where the processes share its numbers out."""
+    return value.full_tensor() if isinstance(value, DTensor) else value
 
 
 def _bytes(value: torch.Tensor) -> bytes:

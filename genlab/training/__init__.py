@@ -5,7 +5,6 @@ from genlab.training.checkpoints import Validation
 from genlab.training.curves import NonFinite
 from genlab.training.fit import fit
 from genlab.training.settings import TrainerSettings
-from genlab.training.sharding import require_shardable
 from genlab.training.stages import resolve_stages
 from genlab.training.tensorboard import TensorBoard
 
@@ -19,6 +18,5 @@ __all__ = [
     "is_lost",
     "load_checkpoint",
     "load_weights",
-    "require_shardable",
     "resolve_stages",
 ]

@@ -37,7 +37,7 @@ from genlab.training.heartbeat import Heartbeat
 from genlab.training.randomness import KeyedRandomness
 from genlab.training.restoring import load_whole, processes_of, require_epoch, require_steps
 from genlab.training.settings import TrainerSettings
-from genlab.training.sharding import GathersForValidation, copied, require_shardable
+from genlab.training.sharding import GathersForValidation, KeepsWhatLossesMove, copied
 from genlab.training.solution import Solution
 from genlab.training.stopping import StopsWhenAsked
 from genlab.training.throughput import Throughput
@@ -65,8 +65,7 @@ def fit(
     record: whose run record shows progress; run itself by default.
     Returns what the last stage was judged by, or None where it validates nothing.
     """
-    if settings.shards:
-        require_shardable(stages)
+    settings.require_stages(stages)
     settings.connect()  # who waits here for another stops at once when asked to
     alive = record or run
     data.shuffle_seed, data.num_workers = seed, settings.workers
@@ -134,7 +133,7 @@ def _fit_stage(
     checkpoints: Checkpoints,
 ) -> None:
     start = to_go_on_from(run, stage.name, _say)
-    if settings.shards:
+    if settings.shares_out:
         model, stage = copied(model, stage)
     if settings.compile:
         stage = replace(stage, loss=torch.compile(stage.loss))
@@ -151,7 +150,7 @@ def _fit_stage(
             EndOfStage(stage),
             checkpoints,
             StopsWhenAsked(checkpoints),
-            *([GathersForValidation()] if settings.shards else []),
+            *([GathersForValidation(), KeepsWhatLossesMove()] if settings.shards else []),
             speed.end_of_step,
         ],
         max_epochs=_epochs(stage),

@@ -18,13 +18,13 @@ from pytorch_lightning.utilities import rank_zero_only
 from torch import nn
 
 from genlab import launch
-from genlab.contracts import UsageError
+from genlab.contracts import Stage, UsageError
 from genlab.nn.precision import NeedsFloat32
 from genlab.ranges import at_least
 from genlab.rank import rank
 from genlab.records import THREADS
 from genlab.runs import fair_threads
-from genlab.training import sharding
+from genlab.training import sharding, zero
 from genlab.training.lightning import NoProfiler, Threads, environment, leave_signals_alone
 
 # Lightning 2.6's own tree code asks torch an outdated question at every fit and predict.
@@ -35,7 +35,7 @@ warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning
 PATIENCE = timedelta(days=1)
 
 # ddp_fork is for scripts, notebooks and tests: processes that live as long as one fit, or one evaluation.
-STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true", "ddp_fork", "fsdp")
+STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true", "ddp_fork", "fsdp", "deepspeed")
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,11 @@ class TrainerSettings:
                 "trainer.precision=64-true: weights that are shared out have at most 32 bits: choose "
                 "trainer=ddp"
             )
+        if self.strategy == "deepspeed" and self.precision not in zero.PRECISIONS:
+            raise UsageError(
+                f"trainer.precision={self.precision}: DeepSpeed's steps are made in "
+                f"{' or '.join(zero.PRECISIONS)}: choose one of these, or trainer=ddp"
+            )
         if self.launcher == "genlab" and (self.num_nodes or 1) > 1:
             raise UsageError(
                 f"trainer.num_nodes={self.num_nodes}: genlab starts processes on one machine; start them "
@@ -121,6 +126,8 @@ class TrainerSettings:
         """One whose processes wait long enough for each other."""
         if self.shards:
             return sharding.strategy(self.processes, PATIENCE)
+        if self.strategy == "deepspeed":
+            return zero.Zero(timeout=PATIENCE)
         name = "ddp" if self.strategy == "auto" and self.processes > 1 else self.strategy
         if name == "auto":
             return name
@@ -140,6 +147,10 @@ class TrainerSettings:
             return f"trainer.devices={self._layout.per_node}: this machine has {self._gpus} GPUs"
         if self.precision == "16-mixed" and not self._gpus:
             return "trainer.precision=16-mixed needs a GPU: bf16-mixed works without"
+        if self.strategy == "deepspeed" and not zero.is_installed():
+            return (
+                "trainer=deepspeed needs DeepSpeed: pip install 'genlab[deepspeed]', or trainer=ddp"
+            )
         return ""
 
     def possible(self) -> TrainerSettings:
@@ -153,6 +164,18 @@ class TrainerSettings:
     def shards(self) -> bool:
         """Whether each process keeps only a part of the weights while it trains."""
         return self.strategy == "fsdp"
+
+    @property
+    def shares_out(self) -> bool:
+        """Whether it keeps only a part of what belongs to the weights, or of the weights themselves."""
+        return self.shards or self.strategy == "deepspeed"
+
+    def require_stages(self, stages: Sequence[Stage]) -> None:
+        """Raise UsageError for a stage that cannot be trained so."""
+        if self.shards:
+            sharding.require_shardable(stages)
+        if self.strategy == "deepspeed":
+            zero.require_elementwise(stages)
 
     @property
     def autocast_on(self) -> str | None:
@@ -183,7 +206,7 @@ class TrainerSettings:
 
     def unsharded(self) -> TrainerSettings:
         """For what needs the weights alone, without gradients and an optimizer's averages."""
-        return replace(self, strategy="ddp") if self.shards else self
+        return replace(self, strategy="ddp") if self.shares_out else self
 
     def join(self) -> None:
         """Let processes that torchrun or SLURM started find each other; genlab starts its own when the
@@ -270,12 +293,6 @@ class TrainerSettings:
 
 def _require_strategy(name: str) -> None:
     """Raise UsageError for one that genlab does not have."""
-    if name.startswith("deepspeed"):
-        raise UsageError(
-            f"trainer.strategy={name} is not supported: DeepSpeed's checkpoints are folders of pickled "
-            "files without checksums, which genlab neither reads nor goes on from; trainer=fsdp shares "
-            "out the same weights, gradients and averages"
-        )
     if name not in STRATEGIES:
         raise UsageError(f"trainer.strategy={name}: expected one of {', '.join(STRATEGIES)}")
 

@@ -12,13 +12,16 @@ https://arxiv.org/abs/2304.11277; here its second version, https://pytorch.org/d
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
+import torch
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.strategies import ModelParallelStrategy
+from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
+from torch.distributed.tensor import DTensor, distribute_tensor
 
 from genlab.contracts import Stage, Trainable, UsageError
 
@@ -46,6 +49,43 @@ def copied(model: Trainable, stage: Stage) -> tuple[Trainable, Stage]:
     return copy.deepcopy((model, stage))
 
 
+class KeepsWhatLossesMove(Callback):
+    """A loss may move weights itself, as the centring of a machine does. What it moves are those that are
+    gathered, of which nothing would stay: each process takes over its part of them.
+    """
+
+    def __init__(self) -> None:
+        self._parts: dict[str, DTensor] = {}
+
+    def on_train_batch_start(self, trainer: Trainer, module: Any, batch: Any, index: int) -> None:
+        if not self._parts:
+            self._parts = dict(_shared_out(module))
+
+    def on_before_backward(self, trainer: Trainer, module: Any, loss: Tensor) -> None:
+        self._moved = {
+            name: _part_of(weight, self._parts[name])
+            for name, weight in module.named_parameters()
+            if name in self._parts and not isinstance(weight, DTensor)
+        }
+
+    @torch.no_grad()
+    def on_after_backward(self, trainer: Trainer, module: Any) -> None:
+        for name, weight in _shared_out(module):
+            if name in self._moved:
+                weight.to_local().copy_(self._moved[name])
+        self._moved.clear()
+
+
+def _shared_out(module: nn.Module) -> Iterator[tuple[str, DTensor]]:
+    return ((name, p) for name, p in module.named_parameters() if isinstance(p, DTensor))
+
+
+def _part_of(whole: Tensor, like: DTensor) -> Tensor:
+    """What this process keeps of it. Nothing is sent: all have the same."""
+    cut = distribute_tensor(whole.detach(), like.device_mesh, like.placements, src_data_rank=None)
+    return cut.to_local().clone()
+
+
 class GathersForValidation(Callback):
     """Gathers the weights before a validation, and shares them out after."""
 
@@ -57,7 +97,9 @@ class GathersForValidation(Callback):
     def on_validation_end(self, trainer: Trainer, module: Any) -> None:
         for part in _parts(module):
             part.reshard()
-            part.set_reshard_after_forward(True, recurse=False)
+            part.set_reshard_after_forward(
+                part is not module, recurse=False
+            )  # as fully_shard chose
 
 
 def _parts(module: Any) -> list[FSDPModule]:

@@ -11,19 +11,16 @@ BITS = ["data=digits_binary", "data.batch_size=130"]
 AIS = ["likelihood=ais", "likelihood.temperatures=20", "likelihood.chains=12"]
 BITS_OF = ["model.network.hidden=[16]", "model.kernel.steps=5", "model.bound_steps=2", *BITS]
 WINDOW = ["likelihood=window", "likelihood.n=500"]
+MADE = ["model=made", "model.hidden=[16]", "trainer.accumulate_grad_batches=2", *LEVELS]
+UNET = [
+    *("model=diffusion", "denoiser=unet", "denoiser.network.channels=[8,8]"),
+    *("model.steps=5", "model.bound_steps=2", *LEVELS),
+]
+DBN = ["model=dbn", "model.hidden=[16,16]", "model.labels=true", "model.up_down=true", *AIS, *BITS]
 FAMILIES = {
-    "made": [
-        "model=made",
-        "model.hidden=[16]",
-        "stages.fit.ema=0.9",
-        "trainer.accumulate_grad_batches=2",
-        *LEVELS,
-    ],
+    "made": [*MADE, "stages.fit.ema=0.9"],
     "diffusion": ["model=diffusion", "model.steps=5", "model.bound_steps=2", *LEVELS],
-    "unet": [
-        *("model=diffusion", "denoiser=unet", "denoiser.network.channels=[8,8]"),
-        *("model.steps=5", "model.bound_steps=2", *LEVELS),
-    ],
+    "unet": UNET,
     "logistic": ["model=made_logistic", "model.hidden=[16]", *LEVELS],
     "binomial": ["model=diffusion_binomial", *BITS_OF],
     "absorbing": ["model=diffusion_absorbing", *BITS_OF],
@@ -40,14 +37,7 @@ FAMILIES = {
         *LEVELS,
     ],
     "rbm": ["model=rbm", "model.hidden=16", "model.labels=true", *AIS, *BITS],
-    "dbn": [
-        "model=dbn",
-        "model.hidden=[16,16]",
-        "model.labels=true",
-        "model.up_down=true",
-        *AIS,
-        *BITS,
-    ],
+    "dbn": DBN,
     "deep_autoencoder": ["model=deep_autoencoder", "model.hidden=[16,4]", *LEVELS],
     "stack_classifier": [
         "model=stack_classifier",
@@ -55,6 +45,11 @@ FAMILIES = {
         "model.dropout=0.2",
         *LEVELS,
     ],
+    "made_fsdp": [*MADE, "trainer.strategy=fsdp"],
+    "made_deepspeed": [*MADE, "stages.fit.ema=0.9", "trainer.strategy=deepspeed"],
+    "unet_fsdp": [*UNET, "stages.fit.ema=0", "trainer.strategy=fsdp"],
+    "unet_deepspeed": [*UNET, "trainer.precision=bf16-mixed", "trainer.strategy=deepspeed"],
+    "dbn_deepspeed": [*DBN, "trainer.strategy=deepspeed"],
     "pca": ["model=pca", "model.components=4", *LEVELS],
     "chow_liu": ["model=chow_liu", *BITS],
     "independent": ["model=independent", *LEVELS],

@@ -135,8 +135,7 @@ def test_more_gpus_than_there_are(gpus):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"strategy": "deepspeed"}, "not supported: .* trainer=fsdp shares out"),
-        ({"strategy": "dpd"}, "strategy=dpd: expected one of auto, ddp, .*, fsdp$"),
+        ({"strategy": "dpd"}, "strategy=dpd: expected one of auto, ddp, .*, deepspeed$"),
         ({"strategy": "ddp_spawn"}, "strategy=ddp_spawn: expected one of auto"),
         ({"strategy": "ddp_notebook"}, "strategy=ddp_notebook: expected one of auto"),
         ({"accelerator": "cpu", "devices": -1}, "on the CPU, give their number"),

@@ -1,0 +1,122 @@
+"""Whatever is shared out, a stage ends with the same weights, also where its loss moves some itself."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from genlab.api import Plan
+from genlab.contracts import UsageError
+from genlab.training import TrainerSettings, zero
+from tests.training.killing import start
+from tests.training.strategies import CHOSEN, ON_CPU, STRATEGIES
+from tests.training.test_families import MADE
+
+POISON = """
+import torch
+from pytorch_lightning import Callback
+
+class Poison(Callback):
+    def on_train_start(self, trainer, module):
+        spoilt = lambda g: g * torch.nan if trainer.global_step == 3 else g
+        next(module.parameters()).register_hook(spoilt)
+"""
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    command = [sys.executable, "-m", "tests.training.strategies", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def ends(folder: Path) -> dict[str, dict]:
+    found = folder.glob("*/checkpoints/*/last.ckpt")
+    return {path.parent.name: torch.load(path, weights_only=True) for path in found}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", STRATEGIES[1:])
+@pytest.mark.parametrize("family", CHOSEN)
+def test_it_ends_with_the_same_weights(runs, family, strategy):
+    whole, shared = (ends(runs / family / name) for name in ("ddp", strategy))
+    assert whole.keys() == shared.keys()
+    for stage, checkpoint in whole.items():
+        weights, expected = shared[stage]["state_dict"], checkpoint["state_dict"]
+        torch.testing.assert_close(weights, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("strategy", "weights", "averages"),
+    [("ddp", 1.0, 1.0), ("fsdp", 0.5, 0.5), ("deepspeed", 1.0, 0.5)],
+)
+def test_a_process_keeps_its_part(runs, strategy, weights, averages):
+    for rank in (0, 1):
+        seen = json.loads((runs / "kept" / f"{strategy}.{rank}.json").read_text())
+        assert seen["weights"] == pytest.approx(weights * seen["all"], rel=0.04)
+        assert seen["averages"] == pytest.approx(averages * seen["all"], rel=0.04)
+
+
+@pytest.mark.slow
+def test_a_run_of_whole_copies_goes_on_with_deepspeed(runs):
+    """What an optimizer keeps is in the checkpoint as one process would have it."""
+    (run,) = (runs / "changed").iterdir()
+    sessions = json.loads((run / "run.json").read_text())["sessions"]
+    assert len(sessions) == 2
+    ours, theirs = (ends(runs / name)["fit"] for name in ("changed", "made/ddp"))
+    for part in ("state_dict", "optimizer_states"):
+        torch.testing.assert_close(ours[part], theirs[part], rtol=0, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_gradient_that_is_not_finite_ends_the_run(tmp_path, monkeypatch):
+    """DeepSpeed itself would pass over the step."""
+    (tmp_path / "poison.py").write_text(POISON)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
+    poison = ["+callbacks.poison._target_=poison.Poison", "--allow-target=poison."]
+    zero = ["trainer=deepspeed", "trainer.accelerator=cpu", "trainer.devices=1"]
+    process = start(tmp_path / "a", ["model=made", "data=digits_binary", *zero, *poison])
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "a gradient is not finite in step 4 of stage 'fit'" in errors
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (
+            ["stages.fit.ema=0.9", "trainer=fsdp"],
+            r"ema=0\.9: .* set it to 0, or choose trainer=ddp",
+        ),
+        (
+            ["optimizer=adagrad", "trainer=deepspeed"],
+            r"optimizer: .* not for Adagrad: choose Adam, ",
+        ),
+    ],
+)
+def test_what_cannot_be_shared_out_is_refused(words, says):
+    with pytest.raises(UsageError, match=says):
+        Plan([*MADE, *words, *ON_CPU])
+
+
+@pytest.mark.parametrize("precision", ["16-mixed", "bf16-true", "64-true"])
+def test_another_precision_is_refused(precision):
+    with pytest.raises(UsageError, match=f"{precision}: DeepSpeed's steps are .* 32-true or bf16"):
+        TrainerSettings(strategy="deepspeed", precision=precision)
+
+
+def test_where_deepspeed_is_not_installed(monkeypatch):
+    monkeypatch.setattr(zero, "is_installed", lambda: False)
+    settings = TrainerSettings(strategy="deepspeed", accelerator="cpu", devices=2)
+    with pytest.raises(UsageError, match=r"pip install 'genlab\[deepspeed\]'"):
+        settings.join()
+    assert settings.possible() == TrainerSettings()
