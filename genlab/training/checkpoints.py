@@ -14,7 +14,7 @@ from torch import Tensor
 from genlab.contracts import Stage
 from genlab.runs import RunDirectory
 from genlab.training.checkpoint_files import KEEPER, averaged, load_checkpoint
-from genlab.training.curves import EVERY, NonFinite, kept, of, of_every_rank
+from genlab.training.curves import NonFinite, kept, of, of_every_rank
 from genlab.training.restoring import load_whole
 
 
@@ -58,8 +58,7 @@ class Checkpoints(Callback):
     """Keeps the last and the best weights of one stage, and ends it when its patience is over.
 
     The best are those with the lowest of the first value that the model's ``validate`` gives; a model
-    that gives none keeps only its last. Of a solved stage the last is its solution. Time-based
-    checkpoints fall on multiples of EVERY batches, where the losses have just been found finite.
+    that gives none keeps only its last. Of a solved stage the last is its solution.
 
     before: what the stage before ended with. A stage begins with its weights and with the state that each
     process owned then, whether this session trained it or an earlier one.
@@ -141,18 +140,9 @@ class Checkpoints(Callback):
         """Keep what the stage can go on from; not in the middle of accumulating a gradient."""
         self._save(trainer, "last")
 
-    def on_train_batch_end(
-        self, trainer: Trainer, module: Any, outputs: Any, batch: Any, index: int
-    ) -> None:
-        between_steps = trainer.fit_loop._should_accumulate()  # a partial gradient would be lost
-        if (index + 1) % EVERY or trainer.is_last_batch or between_steps:
-            return
-        if self._is_due(trainer):
-            self.save_last(trainer)
-
-    def _is_due(self, trainer: Trainer) -> bool:
-        due = time.monotonic() - self._saved > self.seconds
-        return bool(trainer.strategy.broadcast(due)) if trainer.world_size > 1 else due
+    def is_late(self) -> bool:
+        """Whether so much has been trained since the last one that a crash must not lose it."""
+        return bool(self.seconds) and time.monotonic() - self._saved > self.seconds
 
     def _end_if_patience_is_over(self, trainer: Trainer) -> None:
         if self.stage.patience is not None and self.waited >= self.stage.patience:

@@ -39,7 +39,7 @@ from genlab.training.restoring import load_whole, processes_of, require_epoch, r
 from genlab.training.settings import TrainerSettings
 from genlab.training.sharding import GathersForValidation, KeepsWhatLossesMove, copied
 from genlab.training.solution import Solution
-from genlab.training.stopping import StopsWhenAsked
+from genlab.training.stopping import BetweenSteps
 from genlab.training.throughput import Throughput
 
 EPOCHS = 100  # of a stage that names neither epochs nor steps
@@ -149,7 +149,7 @@ def _fit_stage(
             ),
             EndOfStage(stage),
             checkpoints,
-            StopsWhenAsked(checkpoints),
+            BetweenSteps(checkpoints),
             *([GathersForValidation(), KeepsWhatLossesMove()] if settings.shards else []),
             speed.end_of_step,
         ],

@@ -52,7 +52,8 @@ class TrainerSettings:
     fetched as they are asked for. They change no number.
     compile: the loss of each stage, by torch.compile: a minute or more before the first step, and faster
     steps where a model makes many small ones.
-    checkpoint_minutes: the longest stretch of training that a crash can lose, beside whole epochs.
+    checkpoint_minutes: the longest stretch of training that a crash can lose, beside whole epochs; 0 for a
+    checkpoint every 50 steps.
     """
 
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto"

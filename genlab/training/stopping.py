@@ -1,7 +1,8 @@
-"""Stopping when asked to: between two steps, with a checkpoint, all processes at the same step.
+"""Between two steps, the same of all processes: saving where it is due, and stopping when asked.
 
-About once a second the processes ask each other whether one of them has been asked; after how many steps
-they do so next is part of what they agree on, as their clocks may differ.
+About once a second the processes ask each other whether one of them has been asked to stop, and whether one
+finds a checkpoint due; after how many steps they do so next is part of what they agree on, as their clocks
+may differ.
 """
 
 from __future__ import annotations
@@ -17,10 +18,13 @@ from genlab.training.checkpoints import Checkpoints
 
 SECONDS = 1.0  # between two questions
 MOST = 1000  # steps between them
+OFTEN = 50  # steps between two checkpoints, with ``trainer.checkpoint_minutes=0``
 
 
-class StopsWhenAsked(Callback):
-    """Saves and raises ``Interrupted``; at the end of an epoch what it ends with has been saved already."""
+class BetweenSteps(Callback):
+    """Saves where that is due. Asked to stop, it saves and raises ``Interrupted``; what an epoch ends with
+    has been saved already.
+    """
 
     def __init__(self, checkpoints: Checkpoints) -> None:
         self.checkpoints = checkpoints
@@ -31,34 +35,40 @@ class StopsWhenAsked(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, module: Any, outputs: Any, batch: Any, index: int
     ) -> None:
-        between_steps = trainer.fit_loop._should_accumulate()  # a partial gradient would be lost
-        if between_steps or trainer.is_last_batch or trainer.should_stop:
+        in_a_step = trainer.fit_loop._should_accumulate()  # a partial gradient would be lost
+        if in_a_step or trainer.is_last_batch or trainer.should_stop:
             return
-        signum = self._asked(trainer)
-        if signum:
+        signum, late = self._asked(trainer)
+        if signum or late or self._is_often(trainer):
             self.checkpoints.save_last(trainer)
+        if signum:
             raise interrupts.Interrupted(signum)
+
+    def _is_often(self, trainer: Trainer) -> bool:
+        return not self.checkpoints.seconds and trainer.global_step % OFTEN == 0
 
     def on_train_epoch_end(self, trainer: Trainer, module: Any) -> None:
-        signum = self._agree(trainer)
+        signum, _ = self._agree(trainer)
         if signum:
             raise interrupts.Interrupted(signum)
 
-    def _asked(self, trainer: Trainer) -> int:
-        if trainer.world_size == 1:
-            return interrupts.asked()
-        self._countdown -= 1
-        return 0 if self._countdown else self._agree(trainer)
+    def _asked(self, trainer: Trainer) -> tuple[int, bool]:
+        if trainer.world_size > 1:
+            self._countdown -= 1
+            if self._countdown:
+                return 0, False
+        return self._agree(trainer)
 
-    def _agree(self, trainer: Trainer) -> int:
-        """The signal that any process has got; and how many steps until the next question."""
+    def _agree(self, trainer: Trainer) -> tuple[int, bool]:
+        """The signal that any process has got, and whether any is late; and how many steps until the next
+        question."""
         if trainer.world_size == 1:
-            return interrupts.asked()
+            return interrupts.asked(), self.checkpoints.is_late()
         now = time.monotonic()
         pace = self._waited * SECONDS / max(now - self._since, 1e-3)
-        own = [interrupts.asked(), max(1, min(MOST, int(pace)))]
+        own = [interrupts.asked(), self.checkpoints.is_late(), max(1, min(MOST, int(pace)))]
         agreed = torch.tensor(own, device=trainer.strategy.root_device)
         torch.distributed.all_reduce(agreed, torch.distributed.ReduceOp.MAX)
-        signum, self._waited = agreed.tolist()
+        signum, late, self._waited = agreed.tolist()
         self._countdown, self._since = self._waited, now
-        return signum
+        return signum, bool(late)

@@ -49,11 +49,24 @@ class Ask(Callback):
             signal.raise_signal(signal.SIGTERM)
 
 
-def fitted(path: Path, batch: int, accumulate: int, noise=0.0, callbacks=()) -> dict[str, Tensor]:
+class Crash(Callback):
+    """The power fails while a gradient is being accumulated, after the first step of the second epoch."""
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, index):
+        if (trainer.current_epoch, index) == (1, 4):
+            assert trainer.fit_loop._should_accumulate()
+            raise RuntimeError("power failure")
+
+
+def fitted(
+    path: Path, batch: int, accumulate: int, noise=0.0, callbacks=(), minutes=10.0
+) -> dict[str, Tensor]:
     model, run = Line(noise), RunDirectory(path)
     sgd = partial(torch.optim.SGD, lr=0.05, momentum=0.5)
     stage = Stage("fit", model, model.loss, optimizer=sgd, max_epochs=3)
-    settings = TrainerSettings(accelerator="cpu", accumulate_grad_batches=accumulate)
+    settings = TrainerSettings(
+        accelerator="cpu", accumulate_grad_batches=accumulate, checkpoint_minutes=minutes
+    )
     with handled():
         fit(model, Bits(batch), [stage], run, settings, seed=0, callbacks=callbacks)
     return model.state_dict()
@@ -73,6 +86,17 @@ def test_asked_to_stop_in_the_middle_of_a_step_it_goes_on_at_its_end(tmp_path):
         fitted(tmp_path / "b", 8, 3, noise=0.1, callbacks=[Ask()])
     saved = load_checkpoint(RunDirectory(tmp_path / "b").checkpoint("fit", "last"))
     assert saved["global_step"] == 3 + 2, "the end of the second step of the second epoch"
+    resumed = fitted(tmp_path / "b", 8, 3, noise=0.1)
+    assert all(torch.equal(undisturbed[name], resumed[name]) for name in undisturbed)
+
+
+def test_a_crash_costs_no_more_than_the_minutes_whatever_is_accumulated(tmp_path):
+    """Eight batches in an epoch, three in a step; a checkpoint is always due."""
+    undisturbed = fitted(tmp_path / "a", 8, 3, noise=0.1)
+    with pytest.raises(RuntimeError, match="power failure"):
+        fitted(tmp_path / "b", 8, 3, noise=0.1, callbacks=[Crash()], minutes=1e-9)
+    saved = load_checkpoint(RunDirectory(tmp_path / "b").checkpoint("fit", "last"))
+    assert saved["global_step"] == 3 + 1, "the end of the first step of the second epoch"
     resumed = fitted(tmp_path / "b", 8, 3, noise=0.1)
     assert all(torch.equal(undisturbed[name], resumed[name]) for name in undisturbed)
 
