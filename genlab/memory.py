@@ -22,6 +22,11 @@ def available(device: torch.device) -> int:
     return psutil.virtual_memory().available
 
 
+def require_room_for_samples(n: int, size: int) -> None:
+    """Raise UsageError where n draws of so many numbers would not be held twice, in blocks and as one."""
+    rows_at_once(1, 2 * 4 * size * n, torch.device("cpu"), what=f"set of {n} samples", lower="--n")
+
+
 def rows_at_once(
     rows: int, bytes_per_row: int, device: torch.device, *, what: str, lower: str, most: int = 2**16
 ) -> int:

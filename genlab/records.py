@@ -42,6 +42,7 @@ INNER = {
         "levels?": (int, NOTHING),
     },
     "sessions?": [{"versions?": dict, "git?": TEXT}],
+    "sketch?": {"train": [NUMBER], "val": [NUMBER]},
     "summary?": TEXT,
     "finished?": TEXT,
 }

@@ -17,9 +17,10 @@ __all__ = ["Plan", "Run", "open", "train"]
 def train(*overrides: str, resume: str | None = None) -> Run:
     """Train, score and sample a model: ``train("model=made", "data=digits", "seed=1")``.
 
-    resume: None for a new run, "auto" for the newest unfinished run of the same settings (a new one
-    where there is none), or the path of a run.
-    Raises UsageError for anything wrong with the words, before a file is written.
+    resume: None for a new run, "auto" for the unfinished run of the same settings (a new one where there is
+    none), or the path of a run.
+    Raises UsageError for anything wrong with the words, before a file is written, and where "auto" could
+    mean several runs.
     """
     plan = Plan(overrides)
     tried = candidates(plan)

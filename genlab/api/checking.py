@@ -1,7 +1,8 @@
 """``python -m genlab.api.checking``: would these trainings begin? For parents that do without torch.
 
 It reads ``{"points": [[word, …], …], "trusted": [prefix, …]}`` and writes a line of JSON for each point,
-``{"fingerprint", "settings", "processes", "model", "validates"}``, or ``{"error", "code"}`` and no more.
+``{"fingerprint", "settings", "processes", "lacking", "model", "data", "validates"}``, or ``{"error",
+"code"}`` and no more.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from contextlib import redirect_stdout
 from typing import Any
 
 from genlab.api.plan import Plan
-from genlab.api.selection import candidates
+from genlab.api.selection import candidates, kind_of
 from genlab.contracts import GenlabError, UsageError
 from genlab.errors import in_words
 from genlab.runs import digest
@@ -52,7 +53,9 @@ def checked(words: Sequence[str], read: set[str]) -> dict[str, Any]:
         "fingerprint": plan.fingerprint,
         "settings": digest(plan.composed.record),
         "processes": plan.settings.processes,
+        "lacking": plan.settings.lacking,
         "model": type(plan.model).__name__,
+        "data": kind_of(plan.data.spec),
         "validates": plan.validates,
     }
 

@@ -58,9 +58,11 @@ class Plan:
         config = self.composed.resolved
         for key, hint in TYPES.items():
             coerce(config.get(key), hint, key)
+        if not config["folder"]:
+            raise UsageError("folder= names none: give one, as folder=runs")
         if "/" in (config.get("name") or ""):
             raise UsageError(f"name={config['name']}: a part of a folder's name has no /")
-        self.seed = _seed(config)
+        self.seed = seed_of(config)
         self.splits = _splits(config.get("evaluate"))
         for key in (
             "model",
@@ -257,7 +259,8 @@ def _check_callbacks(nodes: Mapping[str, Any]) -> None:
         check(node, f"callbacks.{key}")
 
 
-def _seed(config: Mapping[str, Any]) -> int:
+def seed_of(config: Mapping[str, Any]) -> int:
+    """Raises UsageError for what is none."""
     seed = config.get("seed")
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         raise UsageError(f"seed={seed}: expected a whole number, 0 or greater")

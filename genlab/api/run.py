@@ -20,6 +20,7 @@ from genlab.api.plan import build_model, require_room_for
 from genlab.api.scorer import Scorer
 from genlab.components import build, is_component
 from genlab.contracts import DataModule, DataSpec, GenerativeModel, Model, UsageError
+from genlab.memory import require_room_for_samples
 from genlab.records import require_whole
 from genlab.runs import RunDirectory, require_writable
 from genlab.sampling import draw, on_device
@@ -283,6 +284,7 @@ class Run:
             raise UsageError(f"--n {n} must be at least 1 and --seed {seed} at least 0")
         require_label(self.spec, label)
         model = require_generative(self.model, "samples")
+        require_room_for_samples(n, self.spec.size)
         ways = {"label": label, "sampler": _sampler(sampler), "guidance": guidance}
         with on_device(model, self.settings.device):
             return draw(model, n, seed=seed, **ways).cpu()

@@ -16,7 +16,7 @@ import yaml
 
 from genlab.api.plan import Plan
 from genlab.config import notation
-from genlab.contracts import GenlabError, UsageError
+from genlab.contracts import DataSpec, GenlabError, UsageError
 from genlab.options import GROUPS
 from genlab.rank import rank
 from genlab.runs import RunDirectory, write_text
@@ -33,7 +33,7 @@ def candidates(plan: Plan) -> list[tuple[dict[str, Any], Plan]]:
     """Every combination of the values in ``select`` and the plan it makes; one, if there is no choice.
 
     A key that was given on the command line is not chosen anew.
-    Raises UsageError where ``select`` is not a mapping of keys to lists.
+    Raises UsageError where ``select`` is not a mapping of keys to lists, or chooses between data.
     """
     given = {word.lstrip("+~").split("=")[0] for word in plan.words}
     lists = {
@@ -44,7 +44,16 @@ def candidates(plan: Plan) -> list[tuple[dict[str, Any], Plan]]:
     choices = [
         dict(zip(lists, values, strict=True)) for values in itertools.product(*lists.values())
     ]
-    return [(choice, _plan_of(plan, choice)) for choice in choices]
+    tried = [(choice, _plan_of(plan, choice)) for choice in choices]
+    kinds = sorted({kind_of(plan.data.spec) for _, plan in tried})
+    if len(kinds) > 1:
+        raise UsageError(f"select cannot choose between different data: {' and '.join(kinds)}")
+    return tried
+
+
+def kind_of(spec: DataSpec) -> str:
+    """What numbers of two models must have in common to be compared, in words."""
+    return f"{spec.name} ({spec.variant}) of shape {spec.shape}"
 
 
 def _lists(select: Any) -> Mapping[str, Sequence[Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from genlab.components import build
 from genlab.config import identity
 from genlab.contracts import GenlabError, UsageError
 from genlab.interrupts import Interrupted, asked, handled
-from genlab.launch import Loss, loss, orphaned, when_stuck, write_also_into, write_into
+from genlab.launch import Loss, loss, misses, orphaned, when_stuck, write_also_into, write_into
 from genlab.plugins import used_plugins
 from genlab.rank import rank
 from genlab.records import require_resumable
@@ -36,6 +36,7 @@ from genlab.runs import (
     write_json,
     write_text,
 )
+from genlab.sketch import difference, sketch
 from genlab.targets import trusted_prefixes
 from genlab.training import TrainerSettings, Validation, fit
 from genlab.trust import require_plain
@@ -78,11 +79,20 @@ def _require_same_run(run: RunDirectory, plan: Plan) -> None:
     require_plain(run.path)  # what is written into it stays there
     require_resumable(record, run.record)
     if record["fingerprint"] == plan.fingerprint:
+        _require_same_data(run, record, plan)
         return
     found = differences(identity(run.read_config()), plan.composed.identity)
     again = train_command(record, "--resume", str(run.path))
     made = sentence(found) if found else "made with another configuration"
     raise UsageError(f"{run.path} was {made}: give the same words as then: {again}")
+
+
+def _require_same_data(run: RunDirectory, record: Mapping[str, Any], plan: Plan) -> None:
+    found = difference(record["sketch"], sketch(plan.data)) if "sketch" in record else ""
+    if found:
+        raise UsageError(
+            f"{run.path} was trained on {found}: bring those back, or leave --resume out to train anew"
+        )
 
 
 def _begin_record(run: RunDirectory, plan: Plan) -> None:
@@ -95,6 +105,7 @@ def _begin_record(run: RunDirectory, plan: Plan) -> None:
         "trusted": trusted_prefixes(),
         "seed": plan.seed,
         "spec": dataclasses.asdict(plan.data.spec),
+        "sketch": sketch(plan.data),
         **plan.about_model,
         "threads": plan.settings.choose_threads(),
         "world_size": plan.settings.processes,
@@ -129,8 +140,9 @@ class Session:
         except Exception as error:
             if asked():
                 raise Interrupted(asked()) from error
-            if orphaned():
-                raise GenlabError("rank 0 has ended") from error
+            missed = "rank 0 has ended" if orphaned() else misses(error)
+            if missed:
+                raise GenlabError(missed) from error
             raise
 
     def _lead(self) -> Run:
@@ -172,9 +184,10 @@ class Session:
         if signum:
             self._leave(status="interrupted")
             raise Interrupted(signum) from error
-        self._failed(lost.words or str(error) or repr(error))
-        if lost:
-            raise GenlabError(f"{lost.words}: see {self.run.log(1).parent}") from error
+        missed = lost.words or misses(error)
+        self._failed(missed or str(error) or repr(error))
+        if missed:
+            raise GenlabError(f"{missed}: see {self.run.log(1).parent}") from error
 
     def _lost(self, lost: Loss) -> None:
         """What is written down where one that is lost leaves this process no other end."""

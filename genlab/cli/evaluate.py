@@ -73,11 +73,12 @@ class _Asked:
         self, config: dict[str, Any], tops: set[str], split: str, everything: bool
     ) -> None:
         from genlab.api.metrics import check_metrics
+        from genlab.api.plan import seed_of
         from genlab.components import build, coerce
         from genlab.errors import UsageError
 
         self.split, self.everything = split, everything
-        self.seed = config["seed"] if "seed" in tops else None
+        self.seed = seed_of(config) if "seed" in tops else None
         self.n = coerce(config.get("samples"), int | None, "samples")
         self.metrics = coerce(config.get("metric"), dict | None, "metric")
         if "samples" in tops and not self.metrics:

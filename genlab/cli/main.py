@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from genlab import __version__
-from genlab.errors import GenlabError
+from genlab.errors import GenlabError, UsageError
 from genlab.interrupts import Interrupted, handled
 
 VERBS = (
@@ -37,6 +37,9 @@ VERBS = (
 )
 
 
+TOGETHER = ("train", "evaluate")  # what several processes do as one
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code."""
     with handled():
@@ -49,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _carry_out(args: argparse.Namespace) -> int:
     try:
+        _require_alone(args.verb)
         _allow(args)
         return args.run(args) or 0
     except GenlabError as error:
@@ -57,6 +61,14 @@ def _carry_out(args: argparse.Namespace) -> int:
         return 0
     except Exception as error:
         return _report(error, 1, args.debug)
+
+
+def _require_alone(verb: str) -> None:
+    """Raise UsageError where several processes would each do the whole."""
+    if "TORCHELASTIC_RUN_ID" in os.environ and verb not in TOGETHER:
+        raise UsageError(
+            f"genlab {verb} is one process, and torchrun started this: type it without"
+        )
 
 
 class _Parser(argparse.ArgumentParser):

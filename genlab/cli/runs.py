@@ -28,9 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import json
 
-    from genlab.runs import find
-
-    found = [_about(run) for folder in args.folders for run in find(_existing(folder))]
+    found = [_about(run) for folder in args.folders for run in _runs(folder)]
     found = [about for about in found if args.status in (None, about["status"])]
     if args.json:
         print(json.dumps(found, indent=2))
@@ -44,12 +42,15 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _existing(folder: Path) -> Path:
+def _runs(folder: Path) -> list[RunDirectory]:
+    """Those in it, or the one that it is."""
     from genlab.errors import UsageError
+    from genlab.runs import RunDirectory, find
 
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}: name one that holds run directories")
-    return folder
+    own = RunDirectory(folder)
+    return [own] if own.record.is_file() else find(folder)
 
 
 def _about(run: RunDirectory) -> dict[str, Any]:

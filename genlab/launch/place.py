@@ -72,14 +72,22 @@ def layout(launcher: str) -> Layout:
     by = LAUNCHERS.get(launcher)
     if by is None or not by.started:
         return Layout(1, 1)
-    processes, nodes = int(os.environ[by.processes]), int(os.environ.get(by.nodes, 1))
-    found = Layout(int(os.environ.get(by.per_node, processes // nodes)), nodes)
+    processes, nodes = _number(by.processes), _number(by.nodes, 1)
+    found = Layout(_number(by.per_node, processes // nodes), nodes)
     if found.per_node * nodes != processes or "," in os.environ.get(by.listed, ""):
         raise UsageError(
             f"{launcher} started {processes} processes on {nodes} nodes, which must be as many on each: "
             f"say how many with {by.option}"
         )
     return found
+
+
+def _number(name: str, default: int = 1, least: int = 1) -> int:
+    """What a launcher has put into a variable. Raises UsageError where that is no such number."""
+    found = os.environ.get(name, str(default))
+    if not found.isdecimal() or int(found) < least:
+        raise UsageError(f"{name}={found}: a launcher gives a whole number from {least} on")
+    return int(found)
 
 
 def take_place(launcher: str, asked: Layout) -> None:
@@ -105,4 +113,7 @@ def take_place(launcher: str, asked: Layout) -> None:
             f"trainer.num_nodes is {asked.per_node} × {asked.nodes}: leave both out, as "
             f"trainer={launcher} finds them"
         )
-    os.environ[VARIABLE] = os.environ[by.rank]
+    place, of = _number(by.rank, least=0), found.per_node * found.nodes
+    if place >= of:
+        raise UsageError(f"{by.rank}={place}: {launcher} started {of} processes, from 0 on")
+    os.environ[VARIABLE] = str(place)

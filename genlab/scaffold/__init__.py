@@ -13,7 +13,7 @@ from pathlib import Path
 
 from genlab.errors import UsageError
 from genlab.plugins import RESERVED
-from genlab.runs import write_text
+from genlab.runs import require_writable, write_text
 from genlab.version import __version__
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -21,7 +21,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 def write(name: str, kind: str, folder: Path) -> Path:
     """The folder genlab-NAME of a new package, in ``folder``. Raises UsageError for a name that cannot be
-    one, and where that folder is there already.
+    one, where that folder is there already, and where none can be made.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name) or name in RESERVED:
         raise UsageError(
@@ -33,6 +33,7 @@ def write(name: str, kind: str, folder: Path) -> Path:
         raise UsageError(
             f"{target} is there already: choose another name, or another folder with -o"
         )
+    require_writable(folder)
     words = {
         "name": name,
         "package": f"genlab_{name}",

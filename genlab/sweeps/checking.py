@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from tempfile import TemporaryFile
 from typing import IO, Any
 
@@ -25,13 +25,16 @@ KINDS: dict[int, type[GenlabError]] = {2: UsageError, 3: PluginError}
 class Checked:
     """A point that would begin. settings: a hash of all of them, those too that decide no weights.
 
-    processes: of one training. validates: whether its last stage does.
+    processes: of one training. lacking: what this machine lacks for it. data: what they are, in words.
+    validates: whether its last stage does.
     """
 
     point: Point
     settings: str
     processes: int
+    lacking: str
     model: str
+    data: str
     validates: bool
 
 
@@ -47,6 +50,13 @@ def check(points: Sequence[Point]) -> list[Checked]:
             found.append(_read(point, said, len(points)))
             advance(len(found), "")
     return found
+
+
+def require_here(found: Sequence[Checked]) -> None:
+    """Raise UsageError for a point that this machine cannot train."""
+    for each in found:
+        if each.lacking:
+            raise UsageError(_where(each.point, len(found)) + each.lacking)
 
 
 def answers(points: Sequence[Point]) -> Iterator[dict[str, Any]]:
@@ -104,4 +114,4 @@ def _read(point: Point, said: dict, of: int) -> Checked:
     if "error" in said:
         raise KINDS.get(said["code"], GenlabError)(_where(point, of) + said["error"])
     known = replace(point, fingerprint=said["fingerprint"])
-    return Checked(known, *(said[key] for key in ("settings", "processes", "model", "validates")))
+    return Checked(known, *(said[field.name] for field in fields(Checked)[1:]))

@@ -37,6 +37,11 @@ class Launcher:
     jobs: int | None
     options: Mapping[str, Any]
 
+    @property
+    def is_here(self) -> bool:
+        """Whether points are trained on this machine."""
+        return self.name != "submitit"
+
     def launch(self, points: Sequence[Point], work: Work, stop: Stop, begin: Begin) -> Ended:
         if self.name == "submitit":
             return submit_all(points, work, stop, begin, self.jobs, self.options)

@@ -12,7 +12,7 @@ from genlab.errors import UsageError
 from genlab.runs import digest, now
 from genlab.sweeps.attempt import Outcome, Work
 from genlab.sweeps.bench import Bench, new, require_new
-from genlab.sweeps.checking import Checked, check
+from genlab.sweeps.checking import Checked, check, require_here
 from genlab.sweeps.environment import share
 from genlab.sweeps.launchers import Launcher
 from genlab.sweeps.points import Point, product
@@ -29,6 +29,8 @@ def start(words: Sequence[str], given: Path | None, launcher: Launcher) -> int:
     points = [Point(number, each) for number, each in enumerate(product(words), 1)]
     require_new("sweep", given)
     checked = distinct(check(points), words)
+    if launcher.is_here:
+        require_here(checked)
     bench = new("sweep", given, "sweep", digest(list(words)))
     with bench.lock():
         table = Table(bench, {"words": list(words), "created": now()})
@@ -48,6 +50,8 @@ def resume(path: Path, words: Sequence[str], launcher: Launcher) -> int:
         left = [point for point in table.points() if not table.has_run(point)]
         print(f"{len(table.points()) - len(left)} of {len(table.points())} points are completed")
         checked = check(left) if left else []
+        if launcher.is_here:
+            require_here(checked)
         return _train(table, checked, launcher)
 
 
@@ -90,9 +94,8 @@ def distinct(found: Sequence[Checked], words: Sequence[str]) -> list[Checked]:
 def _train(table: Table, checked: Sequence[Checked], launcher: Launcher) -> int:
     points = [each.point for each in checked]
     table.add(points)
-    here = launcher.name != "submitit"
     processes = max((each.processes for each in checked), default=1)
-    threads = share(min(launcher.jobs or 1, len(points)), processes) if here else None
+    threads = share(min(launcher.jobs or 1, len(points)), processes) if launcher.is_here else None
     work = Work(table.bench, tuple(trusted_prefixes()), threads=threads)
     with Stop() as stop:
         for point, outcome in launcher.launch(points, work, stop, table.note):

@@ -16,7 +16,7 @@ from genlab.errors import UsageError
 from genlab.runs import digest, now, train_command
 from genlab.sweeps.attempt import Work
 from genlab.sweeps.bench import Bench, new, require_new
-from genlab.sweeps.checking import check
+from genlab.sweeps.checking import check, require_here
 from genlab.sweeps.environment import share
 from genlab.sweeps.extras import extra
 from genlab.sweeps.points import Point
@@ -102,11 +102,15 @@ def _checked(searched: Space, words: Sequence[str]) -> int:
             )
     corners = [(*each, *MORE) for each in searched.corners()]
     found = check([Point(number, each) for number, each in enumerate(corners, 1)])
+    require_here(found)
     for each in found:
         if not each.validates:
             raise UsageError(
                 f"{each.model} validates nothing in its last stage, so that there is no value to search by"
             )
+    kinds = sorted({each.data for each in found})
+    if len(kinds) > 1:
+        raise UsageError(f"trials cannot be compared on different data: {' and '.join(kinds)}")
     return max(each.processes for each in found)
 
 

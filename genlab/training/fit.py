@@ -22,6 +22,7 @@ from genlab import interrupts, randomness
 from genlab.contracts import Batch, DataModule, Stage, Trainable, UsageError
 from genlab.rank import rank
 from genlab.runs import RunDirectory, write_json
+from genlab.sketch import require_one
 from genlab.sums import is_intact
 from genlab.training.checkpoint_files import (
     SafeCheckpointIO,
@@ -63,10 +64,12 @@ def fit(
     A stage that was interrupted goes on at its last checkpoint, bit-identically on the CPU; one whose final
     weights were damaged since begins anew.
     record: whose run record shows progress; run itself by default.
+    Raises UsageError where processes read different data.
     Returns what the last stage was judged by, or None where it validates nothing.
     """
     settings.require_stages(stages)
     settings.connect()  # who waits here for another stops at once when asked to
+    require_one(data)
     alive = record or run
     data.shuffle_seed, data.num_workers = seed, settings.workers
     done = _finished(run, stages)

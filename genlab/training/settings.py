@@ -227,8 +227,12 @@ class TrainerSettings:
 
         Lightning's strategy for shards would have a model for that; forks are made with each fit.
         """
-        if self.processes > 1 and not self.forks:
-            self.unsharded().trainer([]).strategy.setup_environment()
+        if self.processes == 1 or self.forks or torch.distributed.is_initialized():
+            return
+        strategy = self.unsharded().trainer([]).strategy
+        launch.meet(strategy.setup_environment, self.processes)
+        if strategy.accelerator is not None:  # a thread's current GPU is its own
+            strategy.accelerator.setup_device(strategy.root_device)
 
     @property
     def forks(self) -> bool:

@@ -63,6 +63,13 @@ def test_select_that_is_no_choice_is_refused(tmp_path):
         genlab.train(*QUICK, f"folder={tmp_path}", "select={model.hidden: 3}")
 
 
+def test_different_data_are_not_chosen_between(tmp_path):
+    with pytest.raises(
+        UsageError, match=r"between different data: digits \(17 levels\) .* and heart"
+    ):
+        genlab.train(*QUICK, "model.hidden=[3]", "select={data: [digits, heartbeat]}")
+
+
 def test_candidate_with_a_wrong_value_is_refused_before_training(tmp_path):
     with pytest.raises(UsageError, match=r"optimizer\.lr=fast"):
         genlab.train(*QUICK, f"folder={tmp_path}", "select={optimizer.lr: [1e-3, fast]}")

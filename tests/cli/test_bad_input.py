@@ -336,8 +336,22 @@ def test_nothing_can_be_written_where_it_is_asked_for(run, capsys, monkeypatch, 
         ["gallery", str(run), "-o", out],
         ["data", "shard", "digits", "-o", out],
         ["sweep", "seed=1", *QUICK, "-o", out],
+        ["plugins", "new", "acme", "-o", out],
     ):
         assert "cannot be written: name a folder" in refused(capsys, *words)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("evaluate RUN seed=-1", "seed=-1: expected a whole number, 0 or greater"),
+        ("sample RUN --n 99999999999", "one set of 99999999999 samples takes"),
+    ],
+)
+def test_numbers_that_cannot_be_meant(run, capsys, words, says):
+    verb, *more = words.replace("RUN", str(run)).split()
+    capsys.readouterr()
+    assert says in refused(capsys, verb, *more)
 
 
 @pytest.mark.parametrize("words", ["train", "train --resume=RUN", "evaluate RUN", "sample RUN"])

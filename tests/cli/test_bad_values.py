@@ -27,6 +27,7 @@ BITS = "model=diffusion_binomial"
         (f"{BITS} network.hidden=[0]", "model.network.hidden=[0] must be one or more"),
         (f"{BITS} denoiser=unet", "BitDiffusion has no parameter 'denoiser'"),
         ("model=draw model.read=100", "model.read=100 is a window of more filters than"),
+        ("model=made folder=", "folder= names none: give one, as folder=runs"),
         ("model=draw model.write=0", "model.write=0 must be at least 1"),
         ("model=made model.hidden=[0]", "model.hidden=[0] must hold numbers of at least 1"),
         ("model=gmmn model.noise=0", "model.noise=0 must be at least 1"),

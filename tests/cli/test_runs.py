@@ -88,6 +88,12 @@ def test_records_that_cannot_be_read(tmp_path, said):
     assert [line.split()[0] for line in said()] == ["unreadable", "unreadable"]
 
 
+def test_a_run_itself(tmp_path, capsys):
+    run = make(tmp_path, "1", "completed")
+    assert main(["runs", str(run.path)]) == 0
+    assert capsys.readouterr().out.startswith("completed")
+
+
 def test_no_runs(tmp_path, said, capsys):
     assert said() == [f"no runs in {tmp_path}"]
     assert main(["runs", str(tmp_path / "none")]) == 2

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from genlab.sweeps.attempt import Work
     from genlab.sweeps.points import Point
 
-FAILS, USAGE, NAN, SILENT, OTHER = 13, 14, 15, 16, 17
+FAILS, USAGE, NAN, SILENT, OTHER, LACKING = 13, 14, 15, 16, 17, 18
 
 
 def install(replace: Any = setattr) -> None:
@@ -57,6 +57,8 @@ def answers(points: Iterable[Point]) -> Iterator[dict[str, Any]]:
     for point in points:
         found = compose(point.words)
         said = {"settings": digest(found.record), "processes": 1, "model": "Fake"}
+        said["data"] = found.choices["data"]
+        said["lacking"] = "there is no such GPU" if found.resolved["seed"] == LACKING else ""
         validates = found.resolved["seed"] != SILENT
         yield {"fingerprint": digest(found.identity), "validates": validates} | said
 

@@ -150,6 +150,19 @@ def test_a_model_that_validates_nothing_is_refused(here, genlab):
     assert not list(here.iterdir())
 
 
+def test_different_data_are_not_compared(here, genlab):
+    assert genlab("tune", *ADAM, "data=digits,digits_binary", "-o", "t") == 2
+    assert "compared on different data: digits and digits_binary" in genlab.error
+    assert not list(here.iterdir())
+
+
+def test_what_this_machine_lacks_is_said_before_anything_is_written(here, genlab):
+    for verb in ("tune", "sweep"):
+        assert genlab(verb, *ADAM, "seed=1,18", "-o", "t") == 2
+        assert "there is no such GPU" in genlab.error
+        assert not list(here.iterdir())
+
+
 def test_different_values_are_not_compared(here, genlab):
     assert genlab("tune", *ADAM, "seed=1,17", "--trials", "9", "-o", "t") == 2
     assert "tune cannot compare val/" in genlab.error

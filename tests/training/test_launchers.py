@@ -187,6 +187,26 @@ def test_another_number_of_processes_on_each_machine(told):
 
 
 @pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        ({"NTASKS": "abc"}, "SLURM_NTASKS=abc: a launcher gives a whole number from 1 on"),
+        ({"NNODES": "0"}, "SLURM_NNODES=0: a launcher gives a whole number from 1 on"),
+        ({"NTASKS_PER_NODE": "2,1"}, "SLURM_NTASKS_PER_NODE=2,1: a launcher gives"),
+        ({"NTASKS": "4"}, "SLURM_PROCID=5: slurm started 4 processes, from 0 on"),
+    ],
+)
+def test_a_launcher_that_says_nonsense(told, said, says):
+    with pytest.raises(UsageError, match=says):
+        of_srun(told, **({"NTASKS": "8", "NNODES": "1"} | said)).join()
+
+
+def test_what_is_one_process_is_not_for_torchrun(monkeypatch, capsys):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "7")
+    line = refused(capsys, "sweep", "model=made", "seed=1,2")
+    assert line == "genlab: genlab sweep is one process, and torchrun started this: type it without"
+
+
+@pytest.mark.parametrize(
     ("trainer", "command"),
     [
         ("torchrun", "torchrun --nproc-per-node 2 -m genlab train trainer=torchrun"),
