@@ -160,7 +160,8 @@ def require_installed(names: Collection[str], found: Sequence[Plugin], asker: st
     known = sorted({p.name for p in found})
     for name in names:
         if name not in {*known, *(p.distribution for p in found)}:
-            raise UsageError(f"{asker}no plugin {name!r} is installed{suggest(name, known)}")
+            instead = suggest(name, known) if known else ", and no other"
+            raise UsageError(f"{asker}no plugin {name!r} is installed{instead}")
 
 
 def named(names: Collection[str]) -> list[Plugin]:

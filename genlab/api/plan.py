@@ -97,9 +97,13 @@ class Plan:
         return resolve_stages(self.model, config.get("stages") or {}, optimizer)
 
     def read_data(self) -> None:
-        """Read what will be trained on and scored. Raises DataError for a missing or broken file."""
+        """Read what will be trained on and scored. Raises DataError for a missing or broken file, and
+        UsageError for fewer data than processes.
+        """
         self.data.prepare_data()
         self.data.setup("test")
+        for split in ("train", "val"):
+            self.data.require_enough(split, self.settings.processes)
         for split in dict.fromkeys(["train", *self.splits]):
             self.data.dataset(split)
 

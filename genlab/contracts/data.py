@@ -189,11 +189,16 @@ class DataModule(LightningDataModule, ABC):
             return batch
         return super().transfer_batch_to_device(batch, device, _loader)
 
+    def require_enough(self, split: str, processes: int) -> None:
+        """Raise UsageError where some of the processes would have none."""
+        n = len(self.dataset(split))
+        if n < processes:
+            raise UsageError(f"{split} has {n} data, fewer than the {processes} processes")
+
     def _loader(self, split: str, shuffle: bool) -> DataLoader:
         trainer = self.trainer
         rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+        self.require_enough(split, world)
         dataset = self.dataset(split)
-        if len(dataset) < world:
-            raise UsageError(f"{split} has {len(dataset)} data, fewer than the {world} processes")
         sampler = BatchSampler(dataset, self.batch_size, shuffle, self.shuffle_seed, rank, world)
         return Loader(dataset, sampler, self.num_workers)

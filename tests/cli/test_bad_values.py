@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from tests.cli.test_bad_input import refused
@@ -27,6 +28,10 @@ BITS = "model=diffusion_binomial"
         (f"{BITS} network.hidden=[0]", "model.network.hidden=[0] must be one or more"),
         (f"{BITS} denoiser=unet", "BitDiffusion has no parameter 'denoiser'"),
         ("model=draw model.read=100", "model.read=100 is a window of more filters than"),
+        (
+            "model=made data=npz data.path=rows.npz trainer=ddp_cpu",
+            "train has 1 data, fewer than the 2 processes",
+        ),
         ("model=made folder=", "folder= names none: give one, as folder=runs"),
         ("model=draw model.write=0", "model.write=0 must be at least 1"),
         ("model=made model.hidden=[0]", "model.hidden=[0] must hold numbers of at least 1"),
@@ -40,5 +45,7 @@ BITS = "model=diffusion_binomial"
 )
 def test_values_out_of_range(tmp_path, monkeypatch, capsys, words, says):
     monkeypatch.chdir(tmp_path)
+    row = np.eye(1, 4, dtype=np.uint8)
+    np.savez("rows.npz", train=row, val=row, test=row)
     assert says in refused(capsys, "train", *words.split())
-    assert list(tmp_path.iterdir()) == [], "nothing is written"
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.npz"], "nothing is written"
