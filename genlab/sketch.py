@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,13 +18,13 @@ ROWS = 1000  # of each that are looked at, spread over it
 CLOSE = 1e-3  # processors round differently
 
 
-def sketch(data: DataModule) -> dict[str, list[float]]:
+def sketch(data: DataModule, splits: Sequence[str] = SPLITS) -> dict[str, list[float]]:
     """Of each split: how many data there are, and a random combination of the values of some, and of their
     labels, with weights of mean square 1/n. Raises DataError for what cannot be read.
     """
     data.prepare_data()
-    data.setup("fit")
-    return {split: _numbers(data, split) for split in SPLITS}
+    data.setup("fit" if "train" in splits else "test")
+    return {split: _numbers(data, split) for split in splits}
 
 
 def _numbers(data: DataModule, split: str) -> list[float]:
@@ -44,7 +44,7 @@ def _weights(n: int) -> Tensor:
 
 def difference(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
     """In words, what ours is of and theirs is not; empty where they are of the same data."""
-    for split in SPLITS:
+    for split in theirs:
         a, b = ours[split], theirs[split]
         if a[:1] != b[:1]:
             return f"{a[0] if a else 0:,} {split} data, not {b[0] if b else 0:,}"
@@ -57,13 +57,13 @@ def _alike(a: float, b: float) -> bool:
     return math.isclose(a, b, rel_tol=CLOSE, abs_tol=CLOSE)
 
 
-def require_one(data: DataModule) -> None:
+def require_one(data: DataModule, splits: Sequence[str] = SPLITS) -> None:
     """Every process must call this. Raises UsageError on all of them unless they read the same."""
     world, _ = processes()
     if world == 1:
         return
     found: list[Any] = [None] * world
-    distributed.all_gather_object(found, _own(data))
+    distributed.all_gather_object(found, _own(data, splits))
     for rank, each in enumerate(found):
         if isinstance(each, str):
             raise UsageError(f"the process of rank {rank} cannot read the data: {each}")
@@ -74,9 +74,9 @@ def require_one(data: DataModule) -> None:
             )
 
 
-def _own(data: DataModule) -> dict[str, list[float]] | str:
+def _own(data: DataModule, splits: Sequence[str]) -> dict[str, list[float]] | str:
     """A sketch, or why there is none."""
     try:
-        return sketch(data)
+        return sketch(data, splits)
     except GenlabError as error:
         return str(error)

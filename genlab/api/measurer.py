@@ -61,7 +61,7 @@ class Measurer:
     def _answer(self, metric: DatumMetric, split: str) -> dict[str, Any]:
         question = answer_files.Question(split, metric, self.seed, self.settings.precision)
         results, data = self.run.results, self.run.data
-        trainer, about = self.run.trainer_for(self.settings)
+        trainer, about = self.run.trainer_for(self.settings, data, split)
 
         def write(found: Answers) -> None:
             answer_files.write_answers(results, data, question, found, about())

@@ -24,6 +24,7 @@ from genlab.memory import require_room_for_samples
 from genlab.records import require_whole
 from genlab.runs import RunDirectory, require_writable
 from genlab.sampling import draw, on_device
+from genlab.sketch import require_one
 from genlab.sums import file_digest, require_listed
 from genlab.training import TrainerSettings, averaged, is_lost, load_checkpoint, load_weights
 from genlab.trust import read_json, require_plain
@@ -238,8 +239,15 @@ class Run:
         """The model for such a trainer. Raises UsageError where it has no likelihood."""
         return require_generative(self.model_in(settings), "likelihood")
 
-    def trainer_for(self, settings: TrainerSettings) -> tuple[Any, Callable[[], dict[str, Any]]]:
-        """A trainer, and what a file says of the pass that it made, called at its end."""
+    def trainer_for(
+        self, settings: TrainerSettings, data: DataModule, split: str
+    ) -> tuple[Any, Callable[[], dict[str, Any]]]:
+        """A trainer for a pass over a split, and what a file says of that, called at its end.
+
+        Raises UsageError where processes read different data.
+        """
+        settings.connect()
+        require_one(data, (split,))
         trainer, start = settings.unsharded().trainer([]), time.monotonic()
 
         def about() -> dict[str, Any]:

@@ -60,7 +60,7 @@ class Scorer:
     def _evaluate(
         self, data: DataModule, split: str, write: Callable[[Scored, dict[str, Any]], None]
     ) -> None:
-        trainer, about = self.run.trainer_for(self.settings)
+        trainer, about = self.run.trainer_for(self.settings, data, split)
         evaluate(
             self.model,
             self.likelihood,

@@ -126,7 +126,7 @@ class TrainerSettings:
     def _strategy(self) -> Strategy | str:
         """One whose processes wait long enough for each other."""
         if self.shards:
-            return sharding.strategy(self.processes, PATIENCE)
+            return sharding.Sharded(self.processes, PATIENCE)
         if self.strategy == "deepspeed":
             return zero.Zero(timeout=PATIENCE)
         name = "ddp" if self.strategy == "auto" and self.processes > 1 else self.strategy

@@ -12,26 +12,81 @@ https://arxiv.org/abs/2304.11277; here its second version, https://pytorch.org/d
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import torch
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.strategies import ModelParallelStrategy
 from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    set_model_state_dict,
+    set_optimizer_state_dict,
+)
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.optim import Optimizer
 
 from genlab.contracts import Stage, Trainable, UsageError
+from genlab.training.checkpoint_files import load_checkpoint
 
 
-def strategy(processes: int, patience: timedelta) -> ModelParallelStrategy:
+class Sharded(ModelParallelStrategy):
     """For so many processes that wait so long for each other.
 
-    Checkpoints are whole, in one file, like those of any other strategy.
+    A checkpoint is that of any other strategy: whole, in one file, and what the optimizer keeps of a weight
+    under the weight's number in the optimizer. Lightning would number all weights of the model.
     """
-    return ModelParallelStrategy(processes, 1, save_distributed_checkpoint=False, timeout=patience)
+
+    def __init__(self, processes: int, patience: timedelta) -> None:
+        super().__init__(processes, 1, save_distributed_checkpoint=False, timeout=patience)
+
+    def optimizer_state(self, optimizer: Optimizer) -> dict[str, Any]:
+        found = super().optimizer_state(optimizer)
+        if not self.is_global_zero:
+            return found
+        every = {name: number for number, (name, _) in enumerate(self._named())}
+        own = {every[name]: number for number, name in enumerate(self._names(optimizer))}
+        renamed = _renamed(found, own)
+        for group in renamed["param_groups"]:
+            group["params"].sort()  # whoever loads it goes by the place
+        return renamed
+
+    def load_checkpoint(
+        self, checkpoint_path: Any, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        checkpoint, model = load_checkpoint(Path(checkpoint_path)), self.model
+        assert model is not None
+        whole = StateDictOptions(full_state_dict=True)
+        set_model_state_dict(model, checkpoint["state_dict"], options=whole)
+        for optimizer, found in zip(self.optimizers, checkpoint["optimizer_states"], strict=True):
+            numbers = chain.from_iterable(group["params"] for group in found["param_groups"])
+            names = dict(zip(numbers, self._names(optimizer), strict=True))
+            set_optimizer_state_dict(model, optimizer, _renamed(found, names), options=whole)
+        return checkpoint
+
+    def _named(self) -> Iterator[tuple[str, nn.Parameter]]:
+        assert self.model is not None
+        return self.model.named_parameters()
+
+    def _names(self, optimizer: Optimizer) -> list[str]:
+        """Of its weights, in its order."""
+        names = {weight: name for name, weight in self._named()}
+        return [names[weight] for group in optimizer.param_groups for weight in group["params"]]
+
+
+def _renamed(found: Mapping[str, Any], names: Mapping[Any, Any]) -> dict[str, Any]:
+    """What an optimizer keeps, with other names of the weights."""
+    groups = [
+        {**group, "params": [names[each] for each in group["params"]]}
+        for group in found["param_groups"]
+    ]
+    state = {names[each]: kept for each, kept in found["state"].items()}
+    return {"state": state, "param_groups": groups}
 
 
 def require_shardable(stages: Sequence[Stage]) -> None:
@@ -97,9 +152,8 @@ class GathersForValidation(Callback):
     def on_validation_end(self, trainer: Trainer, module: Any) -> None:
         for part in _parts(module):
             part.reshard()
-            part.set_reshard_after_forward(
-                part is not module, recurse=False
-            )  # as fully_shard chose
+            by_itself = part is not module  # as fully_shard has chosen
+            part.set_reshard_after_forward(by_itself, recurse=False)
 
 
 def _parts(module: Any) -> list[FSDPModule]:

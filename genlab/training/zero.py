@@ -25,6 +25,7 @@ from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor, nn, optim
 
 from genlab.contracts import Stage, UsageError
+from genlab.contracts.training import adam
 from genlab.training.curves import NonFinite, of
 
 PRECISIONS = ("32-true", "bf16-mixed")
@@ -52,9 +53,8 @@ def is_installed() -> bool:
 
 def require_elementwise(stages: Sequence[Stage]) -> None:
     """Raise UsageError for an optimizer that is not known to treat each number by itself."""
-    for stage in (stage for stage in stages if stage.optimizer is not None):
-        assert stage.optimizer is not None
-        optimizer = stage.optimizer(list(stage.module.parameters()))
+    for stage in (stage for stage in stages if stage.solve is None):
+        optimizer = (stage.optimizer or adam)(list(stage.module.parameters()))
         if not isinstance(optimizer, ELEMENTWISE):
             raise UsageError(
                 f"stages.{stage.name}.optimizer: trainer=deepspeed cuts weights into pieces, which is not "
@@ -133,21 +133,21 @@ class Zero(DDPStrategy):
         from deepspeed.utils import safe_set_full_optimizer_state
 
         (found,) = checkpoint["optimizer_states"]
+        wholes: list[tuple[Tensor, dict[str, Any]]] = []
         for saved, (group, piece, weights) in zip(
             found["param_groups"], self._pieces(), strict=True
         ):
             group.update({key: value for key, value in saved.items() if key != "params"})
-            kept = found["state"].get(next(iter(weights)), {})
+            kept = [found["state"].get(number, {}) for number in saved["params"]]
+            wholes += zip(weights.values(), kept, strict=True)
             self._optimizer.state[piece] = {
-                key: torch.zeros_like(piece) if _is_cut(key, value) else value
-                for key, value in kept.items()
+                key: torch.zeros_like(piece) if _is_cut(key, value) else _on(piece, value)
+                for key, value in kept[0].items()
             }
         self._engine.optimizer._lazy_init_hp_params_optimizer_state()
-        for _, _, weights in self._pieces():
-            for number, weight in weights.items():
-                for key, value in found["state"].get(number, {}).items():
-                    if _is_cut(key, value):
-                        safe_set_full_optimizer_state(weight, value, key)
+        for weight, kept in wholes:
+            for key in (key for key, value in kept.items() if _is_cut(key, value)):
+                safe_set_full_optimizer_state(weight, kept[key], key)
 
     def _pieces(self) -> Iterator[tuple[dict[str, Any], Tensor, dict[int, Tensor]]]:
         """Each group of the optimizer, this process's flat piece of it, and its weights by number."""
@@ -161,7 +161,7 @@ class Zero(DDPStrategy):
         from deepspeed.utils import safe_get_full_optimizer_state
 
         if not _is_cut(key, value):
-            return value
+            return value.clone() if isinstance(value, Tensor) else value
         whole: Any = safe_get_full_optimizer_state(weight, key)
         return whole.cpu() if self.is_global_zero else None
 
@@ -169,6 +169,10 @@ class Zero(DDPStrategy):
 def _is_cut(key: str, value: Any) -> bool:
     """Whether it has a number for each of a weight's."""
     return isinstance(value, Tensor) and key not in OF_ALL
+
+
+def _on(piece: Tensor, value: Any) -> Any:
+    return value.to(piece.device, copy=True) if isinstance(value, Tensor) else value
 
 
 def _engine(model: nn.Module, optimizer: Any, device: str, config: dict[str, Any]) -> Any:

@@ -1,7 +1,7 @@
 """``python -m tests.training.strategies FOLDER``: families on two processes, by each strategy.
 
-In FOLDER/FAMILY/STRATEGY it leaves the runs; in FOLDER/changed one that ``ddp`` began and ``deepspeed``
-ended; in FOLDER/kept how much each process held of the weights, and of the averages of Adam.
+In FOLDER/FAMILY/STRATEGY it leaves the runs; in FOLDER/BEFORE-AFTER those that one strategy began and
+another ended; in FOLDER/kept how much each process held of the weights, and of the averages of Adam.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from genlab.training import stopping
 from tests.training.test_families import FAMILIES
 
 STRATEGIES = ("ddp", "fsdp", "deepspeed")
+CHANGES = (("ddp", "fsdp"), ("fsdp", "deepspeed"), ("deepspeed", "ddp"))
 CHOSEN = ("made", "unet", "draw", "gmmn_ae", "rbm", "dbn", "deep_autoencoder")
 STEPS = 12  # of each stage, more than an epoch
 ON_CPU = ["trainer.accelerator=cpu", "trainer.devices=2", "trainer.threads=1", "evaluate=[]"]
@@ -71,18 +72,19 @@ def main(folder: Path) -> None:
                 own += ["+callbacks.kept._target_=tests.training.strategies.Kept"]
                 own += [f"+callbacks.kept.file={folder / 'kept' / strategy}"]
             genlab.train(*words(family), *own)
-    _change(folder / "changed")
+    for before, after in CHANGES:
+        _change(folder / f"{before}-{after}", before, after)
 
 
-def _change(folder: Path) -> None:
-    """In the middle of a stage."""
+def _change(folder: Path, before: str, after: str) -> None:
+    """In the middle of a stage that trains a part of the model."""
     stopping.SECONDS = 0.0  # processes agree on stopping after every step
     witness = "+callbacks.witness._target_=genlab.testing.witness.Witness"
-    own = [*words("made"), witness, f"folder={folder}"]
-    Witness.to_stop.add("fit")
+    own = [*words("dbn"), witness, f"folder={folder}"]
+    Witness.to_stop.add("rbm2")
     with suppress(Interrupted):
-        genlab.train(*own, "trainer.strategy=ddp")
-    genlab.train(*own, "trainer.strategy=deepspeed", resume="auto")
+        genlab.train(*own, f"trainer.strategy={before}")
+    genlab.train(*own, f"trainer.strategy={after}", resume="auto")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from genlab.api import Plan
 from genlab.contracts import UsageError
 from genlab.training import TrainerSettings, zero
 from tests.training.killing import start
-from tests.training.strategies import CHOSEN, ON_CPU, STRATEGIES
+from tests.training.strategies import CHANGES, CHOSEN, ON_CPU, STRATEGIES
 from tests.training.test_families import MADE
 
 POISON = """
@@ -66,14 +66,17 @@ def test_a_process_keeps_its_part(runs, strategy, weights, averages):
 
 
 @pytest.mark.slow
-def test_a_run_of_whole_copies_goes_on_with_deepspeed(runs):
+@pytest.mark.parametrize(("before", "after"), CHANGES)
+def test_a_run_goes_on_with_another_strategy(runs, before, after):
     """What an optimizer keeps is in the checkpoint as one process would have it."""
-    (run,) = (runs / "changed").iterdir()
-    sessions = json.loads((run / "run.json").read_text())["sessions"]
-    assert len(sessions) == 2
-    ours, theirs = (ends(runs / name)["fit"] for name in ("changed", "made/ddp"))
-    for part in ("state_dict", "optimizer_states"):
-        torch.testing.assert_close(ours[part], theirs[part], rtol=0, atol=1e-6)
+    (run,) = (runs / f"{before}-{after}").iterdir()
+    assert len(json.loads((run / "run.json").read_text())["sessions"]) == 2
+    found, expected = ends(run.parent), ends(runs / "dbn" / "ddp")
+    assert found.keys() == expected.keys()
+    for stage in expected:
+        for part in ("state_dict", "optimizer_states"):
+            ours, theirs = found[stage][part], expected[stage][part]
+            torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
 
 
 @pytest.mark.slow
