@@ -30,6 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-o", "--output", metavar="DIR", type=Path, help="where to write shards")
     parser.add_argument("--rows", type=int, help="data in each file; by default 512 MB of them")
+    parser.add_argument(
+        "--format",
+        metavar="npy|safetensors",
+        help="of the shards: npy, the default, or safetensors for other readers",
+    )
     parser.add_argument("--to", metavar="DIR", type=Path, help="where to put what is fetched")
     parser.add_argument("--json", action="store_true")
 
@@ -74,7 +79,7 @@ def _refuse_options(args: argparse.Namespace) -> None:
 
     if args.to is not None and args.action != "fetch":
         raise UsageError(f"--to says where to fetch: genlab data {args.action} takes none")
-    for option, value in (("-o", args.output), ("--rows", args.rows)):
+    for option, value in (("-o", args.output), ("--rows", args.rows), ("--format", args.format)):
         if value is not None and args.action != "shard":
             raise UsageError(
                 f"{option} is of genlab data shard: genlab data {args.action} takes none"
@@ -105,7 +110,7 @@ def _shard(args: argparse.Namespace) -> int:
     data.prepare_data()
     data.setup("fit")
     made = {"genlab": __version__, "words": words}
-    index = write_shards(data, args.output, args.rows, made)
+    index = write_shards(data, args.output, args.rows, made, args.format or "npy")
     rows = {split: columns.x.rows for split, columns in index.splits.items()}
     if args.json:
         print(json.dumps({"path": str(args.output), "rows": rows}, indent=2))

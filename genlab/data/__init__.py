@@ -7,7 +7,7 @@
 | ``source`` | what a source owes: a name, a shape, arrays of each split |
 | ``images``, ``omniglot``, ``silhouettes``, ``cifar``, ``tables``, ``toys``, ``heartbeat`` | the sources |
 | ``own``, ``folder`` | a person's own arrays and pictures |
-| ``shards``, ``shard_index``, ``mapped`` | data beyond memory: a folder of files, its index, its rows |
+| ``shards``, ``shard_index``, ``shard_files``, ``mapped`` | data beyond memory: a folder, its files, rows |
 | ``sharding``, ``column_writer`` | writing such a folder |
 | ``permutation`` | a shuffle without a list |
 | ``pictures`` | one picture of a file as an array |

@@ -1,9 +1,8 @@
-"""A column of rows as .npy files, one after the other, hashed as they are written."""
+"""A column of rows as files, one after the other, hashed as they are written."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import math
 import os
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from genlab.contracts import GenlabError
+from genlab.data.shard_files import head
 from genlab.data.shard_index import Column, Shard
 
 SHARD = 2**29  # bytes of a file, where no number of rows is given
@@ -32,12 +32,21 @@ class ColumnWriter:
     """Blocks of rows are appended to it, n rows in all.
 
     name: what its files are called, with a number after it. rows: in a file, by default 512 MB of them.
+    form: one of shard_files.FORMATS.
     """
 
     def __init__(
-        self, folder: Path, name: str, shape: tuple[int, ...], dtype: str, n: int, rows: int | None
+        self,
+        folder: Path,
+        name: str,
+        shape: tuple[int, ...],
+        dtype: str,
+        n: int,
+        rows: int | None = None,
+        form: str = "npy",
     ) -> None:
         self.folder, self.name, self.shape, self.dtype = folder, name, shape, np.dtype(dtype)
+        self.form = form
         self.rows = rows or max(1, SHARD // (self.dtype.itemsize * math.prod(shape)))
         self.left = n
         self.shards: list[Shard] = []
@@ -72,22 +81,20 @@ class ColumnWriter:
     def _begun(self) -> _File:
         rows = min(self.rows, self.left)
         self.left -= rows
-        path = self.folder / f"{self.name}-{len(self.shards):05}.npy"
-        return _File(path, (rows, *self.shape), self.dtype)
+        path = self.folder / f"{self.name}-{len(self.shards):05}.{self.form}"
+        tensor = self.name.rpartition("-")[2]
+        return _File(path, rows, head(self.form, tensor, (rows, *self.shape), self.dtype))
 
 
 class _File:
-    """One .npy file of a known shape, hashed as it is written."""
+    """One file of so many rows, hashed as it is written. begin: what it begins with."""
 
-    def __init__(self, path: Path, shape: tuple[int, ...], dtype: np.dtype) -> None:
-        self.path, self.rows, self.left = path, shape[0], shape[0]
+    def __init__(self, path: Path, rows: int, begin: bytes) -> None:
+        self.path, self.rows, self.left = path, rows, rows
         self._digest = hashlib.sha256()
         with writing(path):
             self._file = path.open("wb")
-        header = io.BytesIO()
-        about = {"descr": dtype.str, "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(header, about)
-        self._put(header.getvalue())
+        self._put(begin)
 
     @property
     def full(self) -> bool:

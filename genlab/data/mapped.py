@@ -1,4 +1,4 @@
-"""Rows in memory-mapped .npy files: those that are asked for are copied, and nothing else is kept."""
+"""Rows in memory-mapped files: those that are asked for are copied, and nothing else is kept."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 
 from genlab.contracts import DataError
+from genlab.data.shard_files import begin
 from genlab.data.shard_index import Column, inside
-from genlab.trust import admit
-from genlab.trust.arrays import npy_header
 
 OPEN = 256  # files of one column that a process has open; many systems allow a thousand in all
 
@@ -30,7 +29,7 @@ class MappedRows:
         self.shape, self.dtype = shape, np.dtype(column.dtype)
         self._files = [inside(folder, shard.file) for shard in column.shards]
         pairs = zip(self._files, column.shards, strict=True)
-        self._begins = np.array([_begin(path, (s.rows, *shape), self.dtype) for path, s in pairs])
+        self._begins = np.array([begin(path, (s.rows, *shape), self.dtype) for path, s in pairs])
         self._starts = np.cumsum([0, *(shard.rows for shard in column.shards)])
         self._open: OrderedDict[np.int64, _Mapped] = OrderedDict()
 
@@ -95,26 +94,3 @@ class _Mapped:
 def _runs(cuts: np.ndarray) -> Iterator[tuple[int, int]]:
     """From where to where there is no cut. cuts: (n - 1,) bool, whether one follows each of n things."""
     return pairwise([0, *(np.flatnonzero(cuts) + 1).tolist(), len(cuts) + 1])
-
-
-def _begin(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> int:
-    """Where the numbers of an .npy file begin, which has this shape and type and is whole."""
-    try:
-        with admit(path).open("rb") as file:
-            found, columns, size = npy_header(file)
-            begin, end = file.tell(), file.seek(0, 2)
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}): get the shards anew") from error
-    except DataError:
-        raise
-    except (ValueError, TypeError) as error:
-        raise DataError(f"{path} is no .npy file ({error}): get the shards anew") from error
-    if (found, columns, size) != (dtype, False, shape):
-        raise DataError(
-            f"{path} holds {found.str!r} {size}{' by columns' if columns else ''}, and the "
-            f"index says {dtype.str!r} {shape}: get the shards anew"
-        )
-    whole = begin + math.prod(shape) * dtype.itemsize
-    if end != whole:
-        raise DataError(f"{path} has {end} bytes in place of {whole}: get the shards anew")
-    return begin

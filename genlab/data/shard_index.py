@@ -32,7 +32,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Shard:
-    """One .npy file of rows. file: relative to the folder."""
+    """One file of rows. file: relative to the folder; its end says of which kind it is."""
 
     file: str
     rows: int

@@ -22,6 +22,7 @@ from torch import Tensor
 from genlab.contracts import BatchSource, DataModule, DataSpec, UsageError
 from genlab.contracts.loading import stretches
 from genlab.data.column_writer import ColumnWriter, writing
+from genlab.data.shard_files import FORMATS
 from genlab.data.shard_index import FILE, Columns, Index, label_type, number_types
 from genlab.data.source import SPLITS
 from genlab.progress import progress
@@ -29,25 +30,34 @@ from genlab.runs import require_writable, write_json
 
 NUMBERS = 2**22  # that are in memory at once
 LOOKED_AT = 1000  # training data, to see whether they change with the epoch
-OURS = re.compile(rf"({'|'.join(SPLITS)})-(x|label)-\d{{5,}}\.npy|\.?{re.escape(FILE)}.*")
+OURS = re.compile(
+    rf"({'|'.join(SPLITS)})-(x|label)-\d{{5,}}\.({'|'.join(FORMATS)})|\.?{re.escape(FILE)}.*"
+)
 
 
 def write_shards(
-    data: DataModule, folder: Path, rows: int | None = None, made: Mapping[str, Any] | None = None
+    data: DataModule,
+    folder: Path,
+    rows: int | None = None,
+    made: Mapping[str, Any] | None = None,
+    form: str = "npy",
 ) -> Index:
     """Write all three splits; ``data`` has been set up. rows: in a file, by default 512 MB of them.
 
-    made: what the index says of who wrote it. Raises UsageError where the data cannot be sharded or
-    ``folder`` holds something, GenlabError where it cannot be written, as on a full disk.
+    made: what the index says of who wrote it. form: of the files, npy or safetensors. Raises UsageError
+    where the data cannot be sharded or ``folder`` holds something, GenlabError where it cannot be written,
+    as on a full disk.
     """
     if rows is not None and rows < 1:
         raise UsageError(f"--rows {rows}: a file holds at least 1")
+    if form not in FORMATS:
+        raise UsageError(f"--format {form}: files are {' or '.join(FORMATS)}")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is there already: name a folder that is new or empty")
     sources = {split: data.dataset(split) for split in SPLITS}
     _refuse_redrawn(data.spec, sources["train"])
     with _partial(folder.resolve()) as partial:
-        writers = {split: _Writer(partial, split, data.spec, rows) for split in SPLITS}
+        writers = {split: _Writer(partial, split, data.spec, rows, form) for split in SPLITS}
         splits = {split: writers[split].write(sources[split]) for split in SPLITS}
         index = Index(data.spec, splits)
         write_json(partial / FILE, index.as_json(made or {}))
@@ -106,8 +116,10 @@ def _partial(folder: Path) -> Iterator[Path]:
 class _Writer:
     """One split."""
 
-    def __init__(self, folder: Path, split: str, spec: DataSpec, rows: int | None) -> None:
-        self.folder, self.split, self.spec, self.rows = folder, split, spec, rows
+    def __init__(
+        self, folder: Path, split: str, spec: DataSpec, rows: int | None, form: str
+    ) -> None:
+        self.folder, self.split, self.spec, self.rows, self.form = folder, split, spec, rows, form
 
     def write(self, source: BatchSource) -> Columns:
         n = len(source)
@@ -133,7 +145,8 @@ class _Writer:
             return Columns(x.column, None if label is None else label.column)
 
     def _column(self, of: str, shape: tuple[int, ...], dtype: str, n: int) -> ColumnWriter:
-        return ColumnWriter(self.folder, f"{self.split}-{of}", shape, dtype, n, self.rows)
+        name = f"{self.split}-{of}"
+        return ColumnWriter(self.folder, name, shape, dtype, n, self.rows, self.form)
 
     def _numbers(self, x: Tensor, rows: Tensor) -> np.ndarray:
         """(B, *shape): level numbers, or the real numbers. What would come back changed is refused."""

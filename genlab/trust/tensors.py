@@ -24,6 +24,15 @@ NAMES = frozenset(
         for name in "Float Double Half BFloat16 Long Int Short Char Byte Bool".split()  # noqa: SIM905
     }
 )
+TYPES = {  # of numbers in safetensors, and NumPy's names
+    "U8": "uint8",
+    "U16": "uint16",
+    "U32": "uint32",
+    "U64": "uint64",
+    "F32": "float32",
+    "F64": "float64",
+}
+LONGEST = 10_000  # bytes of the header of one tensor
 STRUCTURE = 2**26  # bytes of what says how tensors lie in a checkpoint
 BROKEN = (
     OSError,
@@ -95,6 +104,31 @@ def read_tensors(path: Path, within: Path | None = None) -> dict[str, Tensor]:
         return load_file(path)
     except (SafetensorError, *BROKEN) as error:
         raise Refused(f"{path} is not a readable safetensors file: {_line(error)}") from None
+
+
+def tensor_header(path: Path) -> tuple[str, tuple[int, ...], int]:
+    """(NumPy's name of its type, shape, where its numbers begin) of a safetensors file of one tensor.
+
+    Raises OSError, and ValueError where it is none, or is not whole.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    if length > LONGEST:
+        raise ValueError(f"its header has {length:,} bytes, expected at most {LONGEST:,}")
+    try:
+        with safe_open(path, "numpy") as file:
+            names = list(file.keys())
+            if len(names) != 1:
+                raise ValueError(f"it holds {len(names)} tensors, expected 1")
+            about = file.get_slice(names[0])
+            code, shape = about.get_dtype(), tuple(about.get_shape())
+    except SafetensorError as error:
+        raise ValueError(_line(error)) from None
+    if code not in TYPES:
+        raise ValueError(f"its numbers are {code}, expected {', '.join(TYPES)}")
+    return TYPES[code], shape, 8 + length
 
 
 def _line(error: BaseException) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from genlab.cli.main import main
 from genlab.data import Shards, npz
@@ -56,6 +57,17 @@ def test_shards_are_data_of_a_run(here, capsys):
     assert one["floor"] == other["floor"]
 
 
+def test_shards_for_other_readers(here, capsys):
+    words = ["data=npz", "data.path=big.npz", "-o", "big", "--format", "safetensors"]
+    assert main(["data", "shard", *words]) == 0
+    assert main(["data", "check", "big"]) == 0
+    assert "verified" in capsys.readouterr().out
+    rows = torch.arange(80)
+    assert torch.equal(
+        Shards("big").dataset("train")[rows].x, npz("big.npz").dataset("train")[rows].x
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -77,6 +89,11 @@ def test_shards_are_data_of_a_run(here, capsys):
         ("shard data=mnist_dynamic -o d", "genlab data fetch mnist"),
         ("shard data=digits -o big.npz", "big.npz is there already"),
         ("shard data=digits -o d --rows -1", "--rows -1: a file holds at least 1"),
+        ("shard data=digits -o d --format csv", "--format csv: files are npy or safetensors"),
+        (
+            "check digits --format npy",
+            "--format is of genlab data shard: genlab data check takes none",
+        ),
         ("list -o d", "-o is of genlab data shard: genlab data list takes none"),
         ("check digits --rows 3", "--rows is of genlab data shard: genlab data check takes none"),
         ("shard data=digits -o d --to d", "--to says where to fetch"),

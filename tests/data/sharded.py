@@ -40,9 +40,9 @@ class _Rows:
         return Batch(self.x[rows], None if self.label is None else self.label[rows], rows)
 
 
-def written(data: DataModule, folder: Path, rows: int = 70) -> str:
+def written(data: DataModule, folder: Path, rows: int = 70, form: str = "npy") -> str:
     """The path of a folder of these data, ``rows`` in a file."""
-    write_shards(data, folder, rows)
+    write_shards(data, folder, rows, form=form)
     return str(folder)
 
 

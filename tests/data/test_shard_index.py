@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file, save_file
 
 from genlab.contracts import DataError
 from genlab.data import Shards, digits, shards_status, write_shards
@@ -178,6 +179,42 @@ def test_files_that_are_not_what_the_index_says(shards):
     ):
         resave(path, array)
         assert says in refused(shards)
+
+
+def test_safetensors_that_are_not_what_the_index_says(tmp_path):
+    folder = Path(written(digits(), tmp_path / "shards", 500, form="safetensors"))
+    path = folder / "train-x-00000.safetensors"
+    whole, rows = path.read_bytes(), load_file(path)["x"]
+    header = whole[8 : 8 + int.from_bytes(whole[:8], "little")]
+    path.unlink()
+    assert "cannot be read (No such file or directory)" in refused(folder)
+    for content, says in (
+        (b"", "is no .safetensors file"),
+        (whole[:60], "is no .safetensors file"),
+        (whole[:-1], "is no .safetensors file"),
+        (whole + b"\0", "is no .safetensors file"),
+        (whole[1:], "header has"),
+        ((2**62).to_bytes(8, "little") + whole[8:], "header has 4,6"),
+        (whole[:8] + b"[" * len(header), "is no .safetensors file"),
+        (whole.replace(b'"U8"', b'"I8"'), "its numbers are I8, expected U8"),
+        (whole.replace(b'"U8"', b'"XX"'), "is no .safetensors file"),
+        (whole.replace(b"500", b"-50"), "is no .safetensors file"),
+    ):
+        path.write_bytes(content)
+        assert says in refused(folder)
+    for tensors, says in (
+        ({"x": rows[:-1]}, "holds '|u1' (499, 1, 8, 8), and the index says '|u1' (500, 1, 8, 8)"),
+        ({"x": rows.astype(np.float32)}, "holds '<f4' (500, 1, 8, 8)"),
+        ({"x": rows, "y": rows}, "it holds 2 tensors, expected 1"),
+        ({}, "it holds 0 tensors, expected 1"),
+    ):
+        save_file(tensors, path)
+        assert says in refused(folder)
+    save_file({"another": rows}, path, {"with": "metadata"})
+    assert torch.equal(
+        opened(folder).dataset("train")[torch.arange(1300)].x,
+        digits().dataset("train")[torch.arange(1300)].x,
+    )
 
 
 def test_a_file_of_objects_is_never_unpickled(shards, tmp_path):

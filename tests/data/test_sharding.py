@@ -54,6 +54,12 @@ def test_rows_of_a_file(tmp_path):
     assert "--rows 0: a file holds at least 1" in refused(digits(), tmp_path / "d", rows=0)
 
 
+def test_the_kind_of_a_file(tmp_path):
+    with pytest.raises(UsageError, match=r"--format csv: files are npy or safetensors"):
+        write_shards(digits(), tmp_path / "d", form="csv")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("x", "says"),
     [

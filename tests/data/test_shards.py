@@ -11,11 +11,13 @@ from itertools import chain
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file
 
 from genlab.contracts import DataSpec, Support
 from genlab.contracts.loading import BatchSampler, Loader
 from genlab.data import Shards, Threshold, digits, fingerprint, heartbeat, mapped, npz, toy2d
 from genlab.data.permutation import Permutation
+from genlab.data.shard_files import FORMATS
 from genlab.randomness import generator
 from genlab.testing import check_data
 from genlab.testing.report import Status
@@ -57,9 +59,10 @@ def source(request, tmp_path):
     return own_arrays(tmp_path) if request.param == "own" else SOURCES[request.param]()
 
 
-def test_the_data_are_those_of_the_source(source, tmp_path):
+@pytest.mark.parametrize("form", FORMATS)
+def test_the_data_are_those_of_the_source(source, tmp_path, form):
     """Values bit for bit, labels, spec and checksum: scores on both stand in one table."""
-    shards = Shards(written(source, tmp_path / "shards"))
+    shards = Shards(written(source, tmp_path / "shards", form=form))
     assert dataclasses.asdict(shards.spec) == dataclasses.asdict(source.spec)
     for split in SPLITS:
         expected, found = source.dataset(split), shards.dataset(split)
@@ -73,6 +76,22 @@ def test_the_data_are_those_of_the_source(source, tmp_path):
             assert (b is None) == (label is None)
             assert b is None or (torch.equal(b, label) and b.dtype == torch.int64)
         assert fingerprint(shards, split) == fingerprint(source, split)
+
+
+def test_other_readers_of_safetensors_read_them(source, tmp_path):
+    """The library is the reference: numbers, names, and that nothing else is in the files."""
+    for form in FORMATS:
+        written(source, tmp_path / form, form=form)
+    files = sorted((tmp_path / "safetensors").glob("*.safetensors"))
+    assert files
+    for path in files:
+        name = path.stem.split("-")[1]
+        found, expected = load_file(path), np.load(tmp_path / "npy" / f"{path.stem}.npy")
+        assert found.keys() == {name}
+        assert found[name].dtype == expected.dtype
+        assert np.array_equal(found[name], expected)
+        length = int.from_bytes(path.read_bytes()[:8], "little")
+        assert length % 8 == 0  # numbers lie where the format asks for them
 
 
 def test_the_number_of_rows_in_a_file_changes_nothing(tmp_path):

@@ -37,8 +37,8 @@ PLUGIN = {
 
 
 class Place:
-    """run, export, shards, tree, plugin: folders; npz, npy, idx, png: bytes; x: what they hold.
-    interrupted: runs to go on with, by the words of SHORT.
+    """run, export, tree, plugin: folders; npz, npy, idx, png: bytes; x: what they hold. shards: two
+    folders, one of each kind of file. interrupted: runs to go on with, by the words of SHORT.
     """
 
     def __init__(self, root: Path) -> None:
@@ -49,11 +49,10 @@ class Place:
         next(made.iterdir()).rename(self.run)
         self.export = root / "export"
         assert main(["export", str(self.run), "-o", str(self.export)]) == 0
-        self.shards = root / "shards"
-        assert (
-            main(["data", "shard", "data=digits_binary", "--rows", "700", "-o", str(self.shards)])
-            == 0
-        )
+        self.shards = [root / "npy", root / "safetensors"]
+        for folder in self.shards:
+            words = ["data=digits_binary", "--rows", "700", "--format", folder.name]
+            assert main(["data", "shard", *words, "-o", str(folder)]) == 0
         x = np.arange(40 * 16, dtype=np.uint8).reshape(40, 4, 4)
         self.npz = _saved(np.savez, train=x, val=x[:5], test=x[:5], labels=np.arange(40) % 3)
         self.packed = _saved(np.savez_compressed, x=x)
