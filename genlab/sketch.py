@@ -31,9 +31,9 @@ def _numbers(data: DataModule, split: str) -> list[float]:
     dataset = data.dataset(split)
     n = len(dataset)
     batch = dataset[torch.linspace(0, n - 1, min(n, ROWS), dtype=torch.float64).round().long()]
-    x = batch.x.flatten(1).double().nan_to_num()
+    x = batch.x.cpu().flatten(1).double().nan_to_num(0.0, 0.0, 0.0)
     of_rows = x @ _weights(x.shape[1])
-    found = [of_rows] if batch.label is None else [of_rows, batch.label.double()]
+    found = [of_rows] if batch.label is None else [of_rows, batch.label.cpu().double()]
     return [n, *(round(float(each @ _weights(len(x))), 6) for each in found)]
 
 

@@ -45,7 +45,7 @@ def candidates(plan: Plan) -> list[tuple[dict[str, Any], Plan]]:
         dict(zip(lists, values, strict=True)) for values in itertools.product(*lists.values())
     ]
     tried = [(choice, _plan_of(plan, choice)) for choice in choices]
-    kinds = sorted({kind_of(plan.data.spec) for _, plan in tried})
+    kinds = sorted({kind_of(each.data.spec) for each in (plan, *(p for _, p in tried))})
     if len(kinds) > 1:
         raise UsageError(f"select cannot choose between different data: {' and '.join(kinds)}")
     return tried

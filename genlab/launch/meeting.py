@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 import threading
 import time
@@ -14,13 +16,19 @@ from genlab.rank import rank
 
 SOON = 10.0  # seconds after which somebody may wonder what goes on
 LIMIT = 600.0  # seconds until nobody comes any more
-GLOO = "gloo/transport"  # in what it says of a connection that broke
+# What gloo, NCCL and the store by which processes meet say of a connection that broke.
+GONE = re.compile(
+    "gloo/transport|remote process exited|connection (was )?(closed|reset)|failed to recv|broken pipe"
+    "|socket timeout|wait timeout",
+    re.IGNORECASE,
+)
 
 
 def meet(join: Callable[[], object], processes: int) -> None:
     """Call what returns once all processes are there. That may be deaf to signals; this is not.
 
-    Says after a while that it waits. Raises GenlabError where they have not come in time.
+    Says after a while that it waits. Raises GenlabError where they have not come in time, and where they
+    cannot meet.
     """
     errors: list[BaseException] = []
     thread = threading.Thread(target=_try, args=(join, errors), daemon=True)
@@ -37,6 +45,9 @@ def meet(join: Callable[[], object], processes: int) -> None:
             raise GenlabError(
                 f"not all of the run's {processes} processes have come within {LIMIT / 60:.0f} minutes"
             )
+    if errors and isinstance(errors[0], DistError):
+        where = ":".join(os.environ.get(name, "…") for name in ("MASTER_ADDR", "MASTER_PORT"))
+        raise GenlabError(f"the run's processes cannot meet at {where}: {_line(errors[0])}")
     if errors:
         raise errors[0]
 
@@ -50,6 +61,12 @@ def _try(join: Callable[[], object], errors: list[BaseException]) -> None:
 
 def misses(error: BaseException) -> str:
     """In words, where an error says that a process has gone that genlab did not start; else empty."""
-    if isinstance(error, DistError) or (isinstance(error, RuntimeError) and GLOO in str(error)):
-        return "another process of the run has ended"
+    if isinstance(error, RuntimeError) and GONE.search(str(error)):
+        return f"another process of the run has ended ({_line(error)})"
     return ""
+
+
+def _line(error: BaseException) -> str:
+    """Its first, without the place in a source file that gloo begins with."""
+    line = (str(error).splitlines() or [type(error).__name__])[0]
+    return re.sub(r"^\[[^]]*\] ", "", line)[:200]

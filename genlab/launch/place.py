@@ -40,6 +40,7 @@ class Launcher:
         return all(name in os.environ for name in (self.processes, self.rank, *self.on_node))
 
 
+PORT = "MASTER_PORT"  # where rank 0 waits for the others
 LAUNCHERS = {
     "torchrun": Launcher(
         processes="WORLD_SIZE",
@@ -73,7 +74,7 @@ def layout(launcher: str) -> Layout:
     if by is None or not by.started:
         return Layout(1, 1)
     processes, nodes = _number(by.processes), _number(by.nodes, 1)
-    found = Layout(_number(by.per_node, processes // nodes), nodes)
+    found = Layout(_number(by.per_node, max(1, processes // nodes)), nodes)
     if found.per_node * nodes != processes or "," in os.environ.get(by.listed, ""):
         raise UsageError(
             f"{launcher} started {processes} processes on {nodes} nodes, which must be as many on each: "
@@ -94,7 +95,7 @@ def take_place(launcher: str, asked: Layout) -> None:
     """Learn the rank of a process that torchrun or SLURM started; those of genlab are told theirs.
 
     Raises UsageError where the launcher did not start this process, and where processes were started
-    otherwise than the trainer is for.
+    otherwise than the trainer is for, or a variable of its is no number.
     """
     if launcher == "genlab":
         if "TORCHELASTIC_RUN_ID" in os.environ:
@@ -113,6 +114,7 @@ def take_place(launcher: str, asked: Layout) -> None:
             f"trainer.num_nodes is {asked.per_node} × {asked.nodes}: leave both out, as "
             f"trainer={launcher} finds them"
         )
+    _number(PORT)
     place, of = _number(by.rank, least=0), found.per_node * found.nodes
     if place >= of:
         raise UsageError(f"{by.rank}={place}: {launcher} started {of} processes, from 0 on")

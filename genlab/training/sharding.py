@@ -25,7 +25,6 @@ from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import (
     StateDictOptions,
     set_model_state_dict,
-    set_optimizer_state_dict,
 )
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor, distribute_tensor
@@ -39,22 +38,21 @@ class Sharded(ModelParallelStrategy):
     """For so many processes that wait so long for each other.
 
     A checkpoint is that of any other strategy: whole, in one file, and what the optimizer keeps of a weight
-    under the weight's number in the optimizer. Lightning would number all weights of the model.
+    under the weight's number in the optimizer. Lightning would number all weights of the model, and torch's
+    own functions fail for optimizers that keep nothing.
     """
 
     def __init__(self, processes: int, patience: timedelta) -> None:
         super().__init__(processes, 1, save_distributed_checkpoint=False, timeout=patience)
 
     def optimizer_state(self, optimizer: Optimizer) -> dict[str, Any]:
-        found = super().optimizer_state(optimizer)
-        if not self.is_global_zero:
-            return found
-        every = {name: number for number, (name, _) in enumerate(self._named())}
-        own = {every[name]: number for number, name in enumerate(self._names(optimizer))}
-        renamed = _renamed(found, own)
-        for group in renamed["param_groups"]:
-            group["params"].sort()  # whoever loads it goes by the place
-        return renamed
+        """As one process would have it: on the CPU, and on rank 0 alone."""
+        found = optimizer.state_dict()
+        state = {
+            number: {key: _whole(value) for key, value in kept.items()}
+            for number, kept in found["state"].items()
+        }
+        return found | {"state": state if self.is_global_zero else {}}
 
     def load_checkpoint(
         self, checkpoint_path: Any, weights_only: bool | None = None
@@ -64,29 +62,35 @@ class Sharded(ModelParallelStrategy):
         whole = StateDictOptions(full_state_dict=True)
         set_model_state_dict(model, checkpoint["state_dict"], options=whole)
         for optimizer, found in zip(self.optimizers, checkpoint["optimizer_states"], strict=True):
-            numbers = chain.from_iterable(group["params"] for group in found["param_groups"])
-            names = dict(zip(numbers, self._names(optimizer), strict=True))
-            set_optimizer_state_dict(model, optimizer, _renamed(found, names), options=whole)
+            optimizer.load_state_dict(_shared_out_state(optimizer, found))
         return checkpoint
 
-    def _named(self) -> Iterator[tuple[str, nn.Parameter]]:
-        assert self.model is not None
-        return self.model.named_parameters()
 
-    def _names(self, optimizer: Optimizer) -> list[str]:
-        """Of its weights, in its order."""
-        names = {weight: name for name, weight in self._named()}
-        return [names[weight] for group in optimizer.param_groups for weight in group["params"]]
+def _whole(value: Any) -> Any:
+    """All processes must take part."""
+    if isinstance(value, DTensor):
+        value = value.full_tensor()
+    return value.cpu() if isinstance(value, Tensor) else value
 
 
-def _renamed(found: Mapping[str, Any], names: Mapping[Any, Any]) -> dict[str, Any]:
-    """What an optimizer keeps, with other names of the weights."""
-    groups = [
-        {**group, "params": [names[each] for each in group["params"]]}
-        for group in found["param_groups"]
-    ]
-    state = {names[each]: kept for each, kept in found["state"].items()}
-    return {"state": state, "param_groups": groups}
+def _shared_out_state(optimizer: Optimizer, found: Mapping[str, Any]) -> dict[str, Any]:
+    """What an optimizer keeps of each weight, as this process keeps the weight."""
+    weights = chain.from_iterable(group["params"] for group in optimizer.param_groups)
+    numbers = chain.from_iterable(group["params"] for group in found["param_groups"])
+    state = {
+        number: {
+            key: _like(weight, value) if _is_of_each(weight, value) else value
+            for key, value in found["state"][number].items()
+        }
+        for weight, number in zip(weights, numbers, strict=True)
+        if number in found["state"]
+    }
+    return {**found, "state": state}
+
+
+def _is_of_each(weight: Tensor, value: Any) -> bool:
+    """Whether it has a number for each of a weight's."""
+    return isinstance(value, Tensor) and value.dim() > 0 and value.shape == weight.shape
 
 
 def require_shardable(stages: Sequence[Stage]) -> None:
@@ -136,9 +140,13 @@ def _shared_out(module: nn.Module) -> Iterator[tuple[str, DTensor]]:
 
 
 def _part_of(whole: Tensor, like: DTensor) -> Tensor:
-    """What this process keeps of it. Nothing is sent: all have the same."""
-    cut = distribute_tensor(whole.detach(), like.device_mesh, like.placements, src_data_rank=None)
-    return cut.to_local().clone()
+    return _like(like, whole.detach()).to_local().clone()
+
+
+def _like(weight: DTensor, whole: Tensor) -> DTensor:
+    """Shared out as a weight is. Nothing is sent: all have the same."""
+    own = whole.to(weight.device)
+    return distribute_tensor(own, weight.device_mesh, weight.placements, src_data_rank=None)
 
 
 class GathersForValidation(Callback):

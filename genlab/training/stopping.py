@@ -30,11 +30,12 @@ class BetweenSteps(Callback):
         self.checkpoints = checkpoints
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
-        self._countdown, self._waited, self._since = 1, 1, time.monotonic()
+        self._countdown, self._made, self._since = 1, 0, time.monotonic()
 
     def on_train_batch_end(
         self, trainer: Trainer, module: Any, outputs: Any, batch: Any, index: int
     ) -> None:
+        self._made += 1
         in_a_step = trainer.fit_loop._should_accumulate()  # a partial gradient would be lost
         if in_a_step or trainer.is_last_batch or trainer.should_stop:
             return
@@ -65,10 +66,10 @@ class BetweenSteps(Callback):
         if trainer.world_size == 1:
             return interrupts.asked(), self.checkpoints.is_late()
         now = time.monotonic()
-        pace = self._waited * SECONDS / max(now - self._since, 1e-3)
+        pace = self._made * SECONDS / max(now - self._since, 1e-3)
         own = [interrupts.asked(), self.checkpoints.is_late(), max(1, min(MOST, int(pace)))]
         agreed = torch.tensor(own, device=trainer.strategy.root_device)
         torch.distributed.all_reduce(agreed, torch.distributed.ReduceOp.MAX)
-        signum, late, self._waited = agreed.tolist()
-        self._countdown, self._since = self._waited, now
+        signum, late, self._countdown = agreed.tolist()
+        self._made, self._since = 0, now
         return signum, bool(late)

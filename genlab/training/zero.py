@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from importlib.util import find_spec
 from itertools import chain
@@ -88,8 +88,11 @@ class Zero(DDPStrategy):
         return nullcontext()
 
     def backward(self, closure_loss: Tensor, *_args: Any, **_kwargs: Any) -> Tensor:
-        self._engine.backward(closure_loss)
-        return closure_loss
+        module: Any = self.lightning_module
+        loss: Any = self.precision_plugin.pre_backward(closure_loss, module)  # which calls hooks
+        self._engine.backward(loss)
+        done: Any = self.precision_plugin.post_backward(loss, module)
+        return done
 
     def optimizer_step(
         self, optimizer: Any, closure: Callable[[], Any], *_args: Any, **_kwargs: Any
@@ -123,6 +126,8 @@ class Zero(DDPStrategy):
         state, groups = {}, []
         for group, piece, weights in self._pieces():
             own = self._optimizer.state.get(piece, {})
+            if own:
+                self._link(piece, weights.values())
             for number, weight in weights.items():
                 whole = {key: self._gathered(weight, key, value) for key, value in own.items()}
                 state[number] = whole if self.is_global_zero else {}
@@ -130,24 +135,27 @@ class Zero(DDPStrategy):
         return {"state": state, "param_groups": groups}
 
     def load_optimizer_state_dict(self, checkpoint: Mapping[str, Any]) -> None:
-        from deepspeed.utils import safe_set_full_optimizer_state
-
         (found,) = checkpoint["optimizer_states"]
-        wholes: list[tuple[Tensor, dict[str, Any]]] = []
         for saved, (group, piece, weights) in zip(
             found["param_groups"], self._pieces(), strict=True
         ):
             group.update({key: value for key, value in saved.items() if key != "params"})
             kept = [found["state"].get(number, {}) for number in saved["params"]]
-            wholes += zip(weights.values(), kept, strict=True)
+            any_of_them = next(filter(None, kept), {})  # no gradient has come to the others
             self._optimizer.state[piece] = {
                 key: torch.zeros_like(piece) if _is_cut(key, value) else _on(piece, value)
-                for key, value in kept[0].items()
+                for key, value in any_of_them.items()
             }
-        self._engine.optimizer._lazy_init_hp_params_optimizer_state()
-        for weight, kept in wholes:
-            for key in (key for key, value in kept.items() if _is_cut(key, value)):
-                safe_set_full_optimizer_state(weight, kept[key], key)
+            self._link(piece, weights.values())
+            for weight, own in zip(weights.values(), kept, strict=True):
+                self._set(weight, own)
+
+    def teardown(self) -> None:
+        """Let go of the engine, which hooks on its own weights would keep."""
+        if hasattr(self, "_engine"):
+            self._engine.destroy()
+            del self._engine
+        super().teardown()
 
     def _pieces(self) -> Iterator[tuple[dict[str, Any], Tensor, dict[int, Tensor]]]:
         """Each group of the optimizer, this process's flat piece of it, and its weights by number."""
@@ -156,6 +164,20 @@ class Zero(DDPStrategy):
             (piece,) = group["params"]
             yield group, piece, dict(enumerate(weights, count))
             count += len(weights)
+
+    def _link(self, piece: Tensor, weights: Iterable[Tensor]) -> None:
+        """Let weights find their part of what is kept of a piece. DeepSpeed does so once, after the first
+        group's first step; other groups have nothing then, and momentum may begin later.
+        """
+        from deepspeed.utils import lazy_init_hp_params_optimizer_state
+
+        lazy_init_hp_params_optimizer_state(weights, piece, self._optimizer.state)
+
+    def _set(self, weight: Tensor, kept: Mapping[str, Any]) -> None:
+        from deepspeed.utils import safe_set_full_optimizer_state
+
+        for key in (key for key, value in kept.items() if _is_cut(key, value)):
+            safe_set_full_optimizer_state(weight, kept[key], key)
 
     def _gathered(self, weight: Tensor, key: str, value: Any) -> Any:
         from deepspeed.utils import safe_get_full_optimizer_state

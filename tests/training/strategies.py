@@ -1,28 +1,58 @@
 """``python -m tests.training.strategies FOLDER``: families on two processes, by each strategy.
 
-In FOLDER/FAMILY/STRATEGY it leaves the runs; in FOLDER/BEFORE-AFTER those that one strategy began and
+In FOLDER/NAME/STRATEGY it leaves the runs; in FOLDER/NAME/BEFORE-AFTER those that one strategy began and
 another ended; in FOLDER/kept how much each process held of the weights, and of the averages of Adam.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import nn, optim
+
 import genlab
 from genlab.api import Plan
+from genlab.contracts import DataSpec
 from genlab.interrupts import Interrupted
+from genlab.models.made import MADE as MADENetwork
 from genlab.runs import write_json
 from genlab.targets import allow_targets
 from genlab.testing.witness import Witness
 from genlab.training import stopping
-from tests.training.test_families import FAMILIES
+from tests.training.test_families import FAMILIES, MADE
 
 STRATEGIES = ("ddp", "fsdp", "deepspeed")
-CHANGES = (("ddp", "fsdp"), ("fsdp", "deepspeed"), ("deepspeed", "ddp"))
-CHOSEN = ("made", "unet", "draw", "gmmn_ae", "rbm", "dbn", "deep_autoencoder")
+UNUSED = "ddp_find_unused_parameters_true"
+HERE = "tests.training.strategies."
+OPTIMIZERS = {
+    # keeps nothing where a run goes on
+    "momentum_later": [
+        "optimizer=sgd",
+        "optimizer.momentum=0",
+        "stages.fit.momentum_schedule={10:0.9}",
+    ],
+    "two_groups": [f"optimizer._target_={HERE}two_groups", "+optimizer._partial_=true"],
+}
+CHOSEN = {
+    **{name: FAMILIES[name] for name in ("made", "unet", "draw", "gmmn_ae", "rbm", "dbn")},
+    "deep_autoencoder": FAMILIES["deep_autoencoder"],
+    **{name: [*MADE, *words] for name, words in OPTIMIZERS.items()},
+}
+ODD = [*MADE, f"model._target_={HERE}Odd"]
+CHANGES = (
+    ("dbn", "ddp", "fsdp"),
+    ("dbn", "fsdp", "deepspeed"),
+    ("dbn", "deepspeed", "ddp"),
+    ("momentum_later", "ddp", "fsdp"),
+    ("momentum_later", "fsdp", "deepspeed"),
+    ("odd", UNUSED, "fsdp"),
+    ("odd", UNUSED, "deepspeed"),
+)
 STEPS = 12  # of each stage, more than an epoch
 ON_CPU = ["trainer.accelerator=cpu", "trainer.devices=2", "trainer.threads=1", "evaluate=[]"]
 
@@ -46,15 +76,28 @@ class Kept(Witness):
         write_json(self.file.with_suffix(f".{trainer.global_rank}.json"), seen)
 
 
+class Odd(MADENetwork):
+    """One of its weights takes no part, and begins the optimizer's list."""
+
+    def __init__(self, spec: DataSpec, hidden: tuple[int, ...]) -> None:
+        super().__init__(spec, hidden)
+        self.first = nn.Parameter(torch.zeros(3))
+
+
+def two_groups(weights: Iterable[nn.Parameter], **options: Any) -> optim.Optimizer:
+    first, *rest = weights
+    return optim.Adam([{"params": [first], "lr": 1e-3}, {"params": rest}], **options)
+
+
 def _own(x: Any) -> int:
     return x.to_local().numel() if hasattr(x, "to_local") else x.numel()
 
 
-def words(family: str) -> list[str]:
+def words(name: str) -> list[str]:
     """Without averaged weights, which ``fsdp`` does not have. Of a convolution Adam would make much of the
     rounding."""
-    given = FAMILIES[family]
-    if family == "unet":
+    given = ODD if name == "odd" else CHOSEN[name]
+    if name == "unet":
         given = [*given, "optimizer=sgd", "optimizer.lr=1e-4"]
     trained = [stage.name for stage in Plan(given).stages if stage.solve is None]
     options = [
@@ -64,24 +107,25 @@ def words(family: str) -> list[str]:
 
 
 def main(folder: Path) -> None:
-    allow_targets(["genlab.testing.witness.", "tests.training.strategies."])
-    for family in CHOSEN:
+    allow_targets(["genlab.testing.witness.", HERE])
+    for name in CHOSEN:
         for strategy in STRATEGIES:
-            own = [f"trainer.strategy={strategy}", f"folder={folder / family / strategy}"]
-            if family == "draw":
-                own += ["+callbacks.kept._target_=tests.training.strategies.Kept"]
+            own = [f"trainer.strategy={strategy}", f"folder={folder / name / strategy}"]
+            if name == "draw":
+                own += [f"+callbacks.kept._target_={HERE}Kept"]
                 own += [f"+callbacks.kept.file={folder / 'kept' / strategy}"]
-            genlab.train(*words(family), *own)
-    for before, after in CHANGES:
-        _change(folder / f"{before}-{after}", before, after)
+            genlab.train(*words(name), *own)
+    genlab.train(*words("odd"), f"trainer.strategy={UNUSED}", f"folder={folder / 'odd' / 'ddp'}")
+    for name, before, after in CHANGES:
+        _change(name, folder / name / f"{before}-{after}", before, after)
 
 
-def _change(folder: Path, before: str, after: str) -> None:
-    """In the middle of a stage that trains a part of the model."""
+def _change(name: str, folder: Path, before: str, after: str) -> None:
+    """In the middle of a stage, of ``dbn`` one that trains a part of the model."""
     stopping.SECONDS = 0.0  # processes agree on stopping after every step
     witness = "+callbacks.witness._target_=genlab.testing.witness.Witness"
-    own = [*words("dbn"), witness, f"folder={folder}"]
-    Witness.to_stop.add("rbm2")
+    own = [*words(name), witness, f"folder={folder}"]
+    Witness.to_stop.add("rbm2" if name == "dbn" else "fit")
     with suppress(Interrupted):
         genlab.train(*own, f"trainer.strategy={before}")
     genlab.train(*own, f"trainer.strategy={after}", resume="auto")
