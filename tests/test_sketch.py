@@ -45,6 +45,12 @@ def test_other_data_have_others(other, says):
     assert difference(of(X), of(other)) == says
 
 
+def test_infinite_numbers_are_no_difference():
+    far = X.clone()
+    far[0] = torch.tensor([torch.inf, -torch.inf, torch.nan])
+    assert difference(of(far), of(far.clone())) == ""
+
+
 def test_labels_count():
     data, swapped = digits(), digits()
     train = swapped.dataset("train")

@@ -70,6 +70,14 @@ def test_different_data_are_not_chosen_between(tmp_path):
         genlab.train(*QUICK, "model.hidden=[3]", "select={data: [digits, heartbeat]}")
 
 
+def test_other_data_than_the_run_s_are_not_chosen(tmp_path):
+    """The run would have the record of its own data, and the weights of a model of others."""
+    with pytest.raises(
+        UsageError, match=r"between different data: digits \(17 levels\) .* and digits"
+    ):
+        genlab.train("model=made", "select={data:[digits]}", f"folder={tmp_path}")
+
+
 def test_candidate_with_a_wrong_value_is_refused_before_training(tmp_path):
     with pytest.raises(UsageError, match=r"optimizer\.lr=fast"):
         genlab.train(*QUICK, f"folder={tmp_path}", "select={optimizer.lr: [1e-3, fast]}")

@@ -1,11 +1,13 @@
 """``python -m tests.training.strategies FOLDER``: families on two processes, by each strategy.
 
 In FOLDER/NAME/STRATEGY it leaves the runs; in FOLDER/NAME/BEFORE-AFTER those that one strategy began and
-another ended; in FOLDER/kept how much each process held of the weights, and of the averages of Adam.
+another ended; in FOLDER/kept how much each process held of the weights, and of the averages of Adam, which
+hooks of a callback were called, and how many engines of DeepSpeed are left in the end.
 """
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
@@ -20,6 +22,7 @@ from genlab.api import Plan
 from genlab.contracts import DataSpec
 from genlab.interrupts import Interrupted
 from genlab.models.made import MADE as MADENetwork
+from genlab.rank import rank
 from genlab.runs import write_json
 from genlab.targets import allow_targets
 from genlab.testing.witness import Witness
@@ -61,7 +64,13 @@ class Kept(Witness):
     """What this process has of a run that it trains, where no stage begins with another's averages."""
 
     def __init__(self, file: str) -> None:
-        self.file = Path(file)
+        self.file, self.hooks = Path(file), set[str]()
+
+    def on_before_backward(self, *_: Any) -> None:
+        self.hooks.add("before")
+
+    def on_after_backward(self, *_: Any) -> None:
+        self.hooks.add("after")
 
     def on_train_end(self, trainer: Any, module: Any) -> None:
         averages = [
@@ -72,6 +81,7 @@ class Kept(Witness):
             "all": sum(p.numel() for p in parameters),
             "weights": sum(_own(p) for p in parameters),
             "averages": sum(averages),
+            "hooks": sorted(self.hooks),
         }
         write_json(self.file.with_suffix(f".{trainer.global_rank}.json"), seen)
 
@@ -118,6 +128,9 @@ def main(folder: Path) -> None:
     genlab.train(*words("odd"), f"trainer.strategy={UNUSED}", f"folder={folder / 'odd' / 'ddp'}")
     for name, before, after in CHANGES:
         _change(name, folder / name / f"{before}-{after}", before, after)
+    gc.collect()
+    engines = [thing for thing in gc.get_objects() if type(thing).__name__ == "DeepSpeedEngine"]
+    write_json(folder / "kept" / f"engines.{rank()}.json", {"alive": len(engines)})
 
 
 def _change(name: str, folder: Path, before: str, after: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ import pytest
 
 from genlab.components import build
 from genlab.config import compose
-from genlab.contracts import UsageError
+from genlab.contracts import GenlabError, UsageError
 from genlab.launch.children import free_port
 from genlab.launch.place import LAUNCHERS
 from genlab.rank import VARIABLE, rank
@@ -171,6 +172,26 @@ def test_tasks_on_each_node(told, said):
 def test_seven_tasks_on_two_nodes(told, said):
     with pytest.raises(UsageError, match=r"started 7 processes on 2 nodes.* --ntasks-per-node$"):
         of_srun(told, NTASKS="7", NNODES="2", **said).join()
+
+
+def test_fewer_tasks_than_nodes(told):
+    with pytest.raises(UsageError, match=r"started 1 processes on 2 nodes.* --ntasks-per-node$"):
+        of_srun(told, NTASKS="1", NNODES="2").join()
+
+
+def test_a_port_that_is_none(told):
+    told("", WORLD_SIZE="1", RANK="0", LOCAL_RANK="0", MASTER_PORT="abc")
+    with pytest.raises(UsageError, match=r"MASTER_PORT=abc: a launcher gives a whole number"):
+        settings("torchrun").join()
+
+
+def test_a_port_that_is_taken(told, monkeypatch):
+    with socket.create_server(("localhost", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        place = {"MASTER_ADDR": "localhost", "MASTER_PORT": port}
+        told("", WORLD_SIZE="2", RANK="0", LOCAL_RANK="0", LOCAL_WORLD_SIZE="2", **place)
+        with pytest.raises(GenlabError, match=rf"cannot meet at localhost:{port}: .*in use"):
+            settings("torchrun").join()
 
 
 def test_slurm_may_fill_one_node_first(told):

@@ -7,6 +7,7 @@ import threading
 import time
 
 import pytest
+from torch.distributed import DistBackendError, DistNetworkError
 
 from genlab.contracts import GenlabError
 from genlab.interrupts import Interrupted, handled
@@ -24,6 +25,17 @@ def test_what_went_wrong_is_said():
         raise GenlabError("no such host")
 
     with pytest.raises(GenlabError, match="no such host"):
+        meet(join, 2)
+
+
+def test_that_they_cannot_meet_is_said(monkeypatch):
+    monkeypatch.setenv("MASTER_ADDR", "nowhere")
+    monkeypatch.setenv("MASTER_PORT", "29400")
+
+    def join() -> None:
+        raise DistNetworkError("no such host\nat frame #1")
+
+    with pytest.raises(GenlabError, match=r"processes cannot meet at nowhere:29400: no such host$"):
         meet(join, 2)
 
 
@@ -47,5 +59,8 @@ def test_nobody_comes(monkeypatch, capsys):
 
 def test_one_that_is_missed():
     lost = "[/src/third_party/gloo/gloo/transport/tcp/pair.cc:537] Connection closed by peer"
-    assert misses(RuntimeError(lost)) == "another process of the run has ended"
+    said = "another process of the run has ended (Connection closed by peer)"
+    assert misses(RuntimeError(lost)) == said
+    assert "remote process exited" in misses(DistBackendError("NCCL error: remote process exited"))
+    assert misses(DistBackendError("NCCL error: out of memory")) == ""
     assert misses(RuntimeError("shapes differ")) == ""

@@ -20,7 +20,7 @@ WORDS = [
     "model.masks=3",
     "model.order=random",
     "data.batch_size=10",  # 130 steps in an epoch
-    "stages.fit.max_epochs=12",
+    "stages.fit.max_epochs=6",
     "stages.fit.ema=0.99",
     "trainer.checkpoint_minutes=0",  # a checkpoint every 50 steps
     "evaluate=[test]",
@@ -54,7 +54,7 @@ def test_killed_and_resumed_equals_undisturbed(tmp_path, data, trainer, workers)
     undisturbed = finish(start(tmp_path / "a", words))
     words.append(f"trainer.workers={workers}")
     process = start(tmp_path / "b", words)
-    kill_in_mid_epoch(process, tmp_path / "b", "fit", after=200)
+    kill_in_mid_epoch(process, tmp_path / "b", "fit", after=60)
     resumed = finish(start(tmp_path / "b", [*words, "--resume", "auto"]))
     assert [p.name for p in (tmp_path / "b").iterdir()] == [resumed.name]
     assert json.loads((resumed / "run.json").read_text())["status"] == "completed"

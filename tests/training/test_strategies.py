@@ -63,6 +63,14 @@ def test_a_process_keeps_its_part(runs, strategy, weights, averages):
         seen = json.loads((runs / "kept" / f"{strategy}.{rank}.json").read_text())
         assert seen["weights"] == pytest.approx(weights * seen["all"], rel=0.04)
         assert seen["averages"] == pytest.approx(averages * seen["all"], rel=0.04)
+        assert seen["hooks"] == ["after", "before"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
+def test_nothing_is_left_of_deepspeed_after_a_fit(runs, rank):
+    """Hooks on its weights would keep an engine, and the weights, for as long as the process lives."""
+    assert json.loads((runs / "kept" / f"engines.{rank}.json").read_text()) == {"alive": 0}
 
 
 @pytest.mark.slow
