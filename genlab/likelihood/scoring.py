@@ -124,7 +124,7 @@ class _Scoring(BlockPass):
         noise = generator("prepare", self.seed, device=self.device)
         self.likelihood.prepare(self.data, generator=noise)
         if self.trainer.world_size > 1:
-            own = dict(self.likelihood.named_buffers(recurse=False))
+            own = {n: b.cpu() for n, b in self.likelihood.named_buffers(recurse=False)}
             for name, tensor in self.trainer.strategy.broadcast(own).items():
                 self.likelihood.register_buffer(name, tensor.to(self.device))
 

@@ -42,6 +42,8 @@ STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true", "ddp_fork", "fsd
 class TrainerSettings:
     """The options of a Trainer that a run may set. Epochs and steps belong to stages.
 
+    accelerator: by default the GPU where torch has one by CUDA or ROCm, else the CPU. Apple's GPUs are left
+    alone: they have no float64, in which losses, chains and scores are summed.
     devices: processes on this node, at least 1; -1 for one per GPU. num_nodes: at least 1. launcher: who
     starts them. By default there is one of each, or as many as torchrun or SLURM started
     (``trainer=torchrun``, ``trainer=slurm``).
@@ -56,7 +58,7 @@ class TrainerSettings:
     checkpoint every 50 steps.
     """
 
-    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto"
+    accelerator: Literal["auto", "cpu", "gpu", "cuda"] = "auto"
     devices: int | None = None
     num_nodes: int | None = None
     launcher: Literal["genlab", "torchrun", "slurm"] = "genlab"
@@ -120,7 +122,7 @@ class TrainerSettings:
     @property
     def _gpus(self) -> int:
         """Of this machine, where they may be used."""
-        return 0 if self.accelerator in ("cpu", "mps") else torch.cuda.device_count()
+        return 0 if self.accelerator == "cpu" else torch.cuda.device_count()
 
     @property
     def _strategy(self) -> Strategy | str:
@@ -140,7 +142,7 @@ class TrainerSettings:
     def lacking(self) -> str:
         """What this machine lacks for them, and what to type; empty where nothing is."""
         other = "type trainer=cpu, or trainer=ddp_cpu for two processes"
-        if self.accelerator in ("gpu", "cuda") and not self._gpus and not _is_apple(self):
+        if self.accelerator in ("gpu", "cuda") and not self._gpus:
             return f"trainer.accelerator={self.accelerator}: torch finds no GPU here: {other}"
         if self.devices == -1 and not self._gpus:
             return f"trainer.devices=-1: torch finds no GPU here: {other}"
@@ -185,13 +187,10 @@ class TrainerSettings:
 
     @property
     def device(self) -> str:
-        """The type of device that computes, as torch names it: "cpu", "cuda" or "mps"."""
+        """The type of device that computes, as torch and Lightning name it: "cpu" or "cuda"."""
         if self.accelerator == "auto":
-            found = torch.accelerator.current_accelerator(check_available=True)
-            return "cpu" if found is None else found.type
-        if self.accelerator == "gpu":
-            return "mps" if _is_apple(self) else "cuda"
-        return self.accelerator
+            return "cuda" if self._gpus else "cpu"
+        return "cpu" if self.accelerator == "cpu" else "cuda"
 
     def require_precision(self, model: nn.Module) -> None:
         """Raise UsageError for a part of the model that is not for this precision."""
@@ -274,7 +273,7 @@ class TrainerSettings:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*GPU available but not used.*")  # chosen on purpose
             made = Trainer(
-                accelerator=self.accelerator,
+                accelerator=self.device,
                 devices=self._layout.per_node,
                 num_nodes=self._layout.nodes,
                 strategy=self._strategy,
@@ -300,7 +299,3 @@ def _require_strategy(name: str) -> None:
     """Raise UsageError for one that genlab does not have."""
     if name not in STRATEGIES:
         raise UsageError(f"trainer.strategy={name}: expected one of {', '.join(STRATEGIES)}")
-
-
-def _is_apple(settings: TrainerSettings) -> bool:
-    return settings.accelerator == "gpu" and torch.backends.mps.is_available()

@@ -124,7 +124,6 @@ def test_half_precision_trains_whole_weights_and_says_so(tmp_path):
 def gpus(monkeypatch):
     def there(number: int) -> None:
         monkeypatch.setattr(torch.cuda, "device_count", lambda: number)
-        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
 
     return there
 
