@@ -34,7 +34,8 @@ def _numbers(data: DataModule, split: str) -> list[float]:
     x = batch.x.cpu().flatten(1).double().nan_to_num(0.0, 0.0, 0.0)
     of_rows = x @ _weights(x.shape[1])
     found = [of_rows] if batch.label is None else [of_rows, batch.label.cpu().double()]
-    return [n, *(round(float(each @ _weights(len(x))), 6) for each in found)]
+    sums = [(each @ _weights(len(x))).nan_to_num(0.0, 0.0, 0.0) for each in found]
+    return [n, *(round(float(each), 6) for each in sums)]
 
 
 def _weights(n: int) -> Tensor:

@@ -110,7 +110,9 @@ def _shard(args: argparse.Namespace) -> int:
     data.prepare_data()
     data.setup("fit")
     made = {"genlab": __version__, "words": words}
-    index = write_shards(data, args.output, args.rows, made, args.format or "npy")
+    index = write_shards(
+        data, args.output, args.rows, made, "npy" if args.format is None else args.format
+    )
     rows = {split: columns.x.rows for split, columns in index.splits.items()}
     if args.json:
         print(json.dumps({"path": str(args.output), "rows": rows}, indent=2))

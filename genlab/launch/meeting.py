@@ -16,9 +16,9 @@ from genlab.rank import rank
 
 SOON = 10.0  # seconds after which somebody may wonder what goes on
 LIMIT = 600.0  # seconds until nobody comes any more
-# What gloo, NCCL and the store by which processes meet say of a connection that broke.
-GONE = re.compile(
-    "gloo/transport|remote process exited|connection (was )?(closed|reset)|failed to recv|broken pipe"
+GLOO = "gloo/transport"  # in what gloo says of a connection that broke
+GONE = re.compile(  # in what NCCL, and the store by which processes meet, say of one
+    "remote process exited|connection (was )?(closed|reset)|failed to recv|broken pipe"
     "|socket timeout|wait timeout",
     re.IGNORECASE,
 )
@@ -45,7 +45,7 @@ def meet(join: Callable[[], object], processes: int) -> None:
             raise GenlabError(
                 f"not all of the run's {processes} processes have come within {LIMIT / 60:.0f} minutes"
             )
-    if errors and isinstance(errors[0], DistError):
+    if errors and isinstance(errors[0], RuntimeError):
         where = ":".join(os.environ.get(name, "…") for name in ("MASTER_ADDR", "MASTER_PORT"))
         raise GenlabError(f"the run's processes cannot meet at {where}: {_line(errors[0])}")
     if errors:
@@ -61,7 +61,8 @@ def _try(join: Callable[[], object], errors: list[BaseException]) -> None:
 
 def misses(error: BaseException) -> str:
     """In words, where an error says that a process has gone that genlab did not start; else empty."""
-    if isinstance(error, RuntimeError) and GONE.search(str(error)):
+    of_gloo = isinstance(error, RuntimeError) and GLOO in str(error)
+    if of_gloo or (isinstance(error, DistError) and GONE.search(str(error))):
         return f"another process of the run has ended ({_line(error)})"
     return ""
 

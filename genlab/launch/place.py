@@ -40,7 +40,6 @@ class Launcher:
         return all(name in os.environ for name in (self.processes, self.rank, *self.on_node))
 
 
-PORT = "MASTER_PORT"  # where rank 0 waits for the others
 LAUNCHERS = {
     "torchrun": Launcher(
         processes="WORLD_SIZE",
@@ -83,11 +82,12 @@ def layout(launcher: str) -> Layout:
     return found
 
 
-def _number(name: str, default: int = 1, least: int = 1) -> int:
+def _number(name: str, default: int = 1, least: int = 1, most: int = 2**31) -> int:
     """What a launcher has put into a variable. Raises UsageError where that is no such number."""
     found = os.environ.get(name, str(default))
-    if not found.isdecimal() or int(found) < least:
-        raise UsageError(f"{name}={found}: a launcher gives a whole number from {least} on")
+    if not found.isdecimal() or not least <= int(found) <= most:
+        upto = "on" if most == 2**31 else f"to {most}"
+        raise UsageError(f"{name}={found}: a launcher gives a whole number from {least} {upto}")
     return int(found)
 
 
@@ -114,7 +114,7 @@ def take_place(launcher: str, asked: Layout) -> None:
             f"trainer.num_nodes is {asked.per_node} × {asked.nodes}: leave both out, as "
             f"trainer={launcher} finds them"
         )
-    _number(PORT)
+    _number("MASTER_PORT", most=65535)  # where rank 0 waits for the others
     place, of = _number(by.rank, least=0), found.per_node * found.nodes
     if place >= of:
         raise UsageError(f"{by.rank}={place}: {launcher} started {of} processes, from 0 on")

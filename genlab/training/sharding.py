@@ -49,10 +49,18 @@ class Sharded(ModelParallelStrategy):
         """As one process would have it: on the CPU, and on rank 0 alone."""
         found = optimizer.state_dict()
         state = {
-            number: {key: _whole(value) for key, value in kept.items()}
+            number: {key: self._whole(value) for key, value in kept.items()}
             for number, kept in found["state"].items()
         }
         return found | {"state": state if self.is_global_zero else {}}
+
+    def _whole(self, value: Any) -> Any:
+        """All processes must take part; those above rank 0 keep nothing."""
+        if isinstance(value, DTensor):
+            value = value.full_tensor()
+        if not self.is_global_zero:
+            return None
+        return value.cpu() if isinstance(value, Tensor) else value
 
     def load_checkpoint(
         self, checkpoint_path: Any, weights_only: bool | None = None
@@ -64,13 +72,6 @@ class Sharded(ModelParallelStrategy):
         for optimizer, found in zip(self.optimizers, checkpoint["optimizer_states"], strict=True):
             optimizer.load_state_dict(_shared_out_state(optimizer, found))
         return checkpoint
-
-
-def _whole(value: Any) -> Any:
-    """All processes must take part."""
-    if isinstance(value, DTensor):
-        value = value.full_tensor()
-    return value.cpu() if isinstance(value, Tensor) else value
 
 
 def _shared_out_state(optimizer: Optimizer, found: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Between two steps, the same of all processes: saving where it is due, and stopping when asked.
 
 About once a second the processes ask each other whether one of them has been asked to stop, and whether one
-finds a checkpoint due; after how many steps they do so next is part of what they agree on, as their clocks
+finds a checkpoint due; after how many batches they do so next is part of what they agree on, as their clocks
 may differ.
 """
 
@@ -17,7 +17,7 @@ from genlab import interrupts
 from genlab.training.checkpoints import Checkpoints
 
 SECONDS = 1.0  # between two questions
-MOST = 1000  # steps between them
+MOST = 1000  # batches between them
 OFTEN = 50  # steps between two checkpoints, with ``trainer.checkpoint_minutes=0``
 
 
@@ -30,12 +30,12 @@ class BetweenSteps(Callback):
         self.checkpoints = checkpoints
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
-        self._countdown, self._made, self._since = 1, 0, time.monotonic()
+        self._until, self._seen, self._since = 1, 0, time.monotonic()
 
     def on_train_batch_end(
         self, trainer: Trainer, module: Any, outputs: Any, batch: Any, index: int
     ) -> None:
-        self._made += 1
+        self._seen += 1
         in_a_step = trainer.fit_loop._should_accumulate()  # a partial gradient would be lost
         if in_a_step or trainer.is_last_batch or trainer.should_stop:
             return
@@ -54,22 +54,20 @@ class BetweenSteps(Callback):
             raise interrupts.Interrupted(signum)
 
     def _asked(self, trainer: Trainer) -> tuple[int, bool]:
-        if trainer.world_size > 1:
-            self._countdown -= 1
-            if self._countdown:
-                return 0, False
+        if trainer.world_size > 1 and self._seen < self._until:
+            return 0, False
         return self._agree(trainer)
 
     def _agree(self, trainer: Trainer) -> tuple[int, bool]:
-        """The signal that any process has got, and whether any is late; and how many steps until the next
+        """The signal that any process has got, and whether any is late; and how many batches until the next
         question."""
         if trainer.world_size == 1:
             return interrupts.asked(), self.checkpoints.is_late()
         now = time.monotonic()
-        pace = self._made * SECONDS / max(now - self._since, 1e-3)
+        pace = self._seen * SECONDS / max(now - self._since, 1e-3)
         own = [interrupts.asked(), self.checkpoints.is_late(), max(1, min(MOST, int(pace)))]
         agreed = torch.tensor(own, device=trainer.strategy.root_device)
         torch.distributed.all_reduce(agreed, torch.distributed.ReduceOp.MAX)
-        signum, late, self._countdown = agreed.tolist()
-        self._made, self._since = 0, now
+        signum, late, self._until = agreed.tolist()
+        self._seen, self._since = 0, now
         return signum, bool(late)

@@ -66,6 +66,8 @@ def require_elementwise(stages: Sequence[Stage]) -> None:
 class Zero(DDPStrategy):
     """Lightning sees the optimizer that the stage made, whose parameters are now this process's pieces."""
 
+    _engine: Any = None
+
     def configure_ddp(self) -> None:
         """Nothing: the engine, which takes the place of that wrapper, is made with the optimizer."""
 
@@ -141,10 +143,11 @@ class Zero(DDPStrategy):
         ):
             group.update({key: value for key, value in saved.items() if key != "params"})
             kept = [found["state"].get(number, {}) for number in saved["params"]]
-            any_of_them = next(filter(None, kept), {})  # no gradient has come to the others
+            _require_alike(kept)
+            there = piece.device if group.get("fused") or group.get("capturable") else "cpu"
             self._optimizer.state[piece] = {
-                key: torch.zeros_like(piece) if _is_cut(key, value) else _on(piece, value)
-                for key, value in any_of_them.items()
+                key: torch.zeros_like(piece) if _is_cut(key, value) else _on(there, value)
+                for key, value in kept[0].items()
             }
             self._link(piece, weights.values())
             for weight, own in zip(weights.values(), kept, strict=True):
@@ -152,10 +155,12 @@ class Zero(DDPStrategy):
 
     def teardown(self) -> None:
         """Let go of the engine, which hooks on its own weights would keep."""
-        if hasattr(self, "_engine"):
-            self._engine.destroy()
-            del self._engine
-        super().teardown()
+        engine, self._engine, self.model = self._engine, None, self.lightning_module
+        try:
+            if engine is not None:
+                engine.destroy()
+        finally:
+            super().teardown()
 
     def _pieces(self) -> Iterator[tuple[dict[str, Any], Tensor, dict[int, Tensor]]]:
         """Each group of the optimizer, this process's flat piece of it, and its weights by number."""
@@ -183,7 +188,7 @@ class Zero(DDPStrategy):
         from deepspeed.utils import safe_get_full_optimizer_state
 
         if not _is_cut(key, value):
-            return value.clone() if isinstance(value, Tensor) else value
+            return _on("cpu", value)
         whole: Any = safe_get_full_optimizer_state(weight, key)
         return whole.cpu() if self.is_global_zero else None
 
@@ -193,8 +198,18 @@ def _is_cut(key: str, value: Any) -> bool:
     return isinstance(value, Tensor) and key not in OF_ALL
 
 
-def _on(piece: Tensor, value: Any) -> Any:
-    return value.to(piece.device, copy=True) if isinstance(value, Tensor) else value
+def _require_alike(kept: Sequence[Mapping[str, Any]]) -> None:
+    """Raise UsageError where weights of one group have taken part in different steps."""
+    own = [{key: v if not _is_cut(key, v) else "" for key, v in each.items()} for each in kept]
+    if any(each != own[0] for each in own):
+        raise UsageError(
+            "trainer=deepspeed makes steps of all weights together, and in those that were made some took "
+            "no part: go on with trainer=ddp trainer.strategy=ddp_find_unused_parameters_true"
+        )
+
+
+def _on(device: Any, value: Any) -> Any:
+    return value.to(device, copy=True) if isinstance(value, Tensor) else value
 
 
 def _engine(model: nn.Module, optimizer: Any, device: str, config: dict[str, Any]) -> Any:

@@ -90,6 +90,7 @@ def test_shards_for_other_readers(here, capsys):
         ("shard data=digits -o big.npz", "big.npz is there already"),
         ("shard data=digits -o d --rows -1", "--rows -1: a file holds at least 1"),
         ("shard data=digits -o d --format csv", "--format csv: files are npy or safetensors"),
+        ("shard data=digits -o d --format ''", "--format '': files are npy or safetensors"),
         (
             "check digits --format npy",
             "--format is of genlab data shard: genlab data check takes none",

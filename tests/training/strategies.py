@@ -19,7 +19,7 @@ from torch import nn, optim
 
 import genlab
 from genlab.api import Plan
-from genlab.contracts import DataSpec
+from genlab.contracts import DataSpec, UsageError
 from genlab.interrupts import Interrupted
 from genlab.models.made import MADE as MADENetwork
 from genlab.rank import rank
@@ -54,7 +54,6 @@ CHANGES = (
     ("momentum_later", "ddp", "fsdp"),
     ("momentum_later", "fsdp", "deepspeed"),
     ("odd", UNUSED, "fsdp"),
-    ("odd", UNUSED, "deepspeed"),
 )
 STEPS = 12  # of each stage, more than an epoch
 ON_CPU = ["trainer.accelerator=cpu", "trainer.devices=2", "trainer.threads=1", "evaluate=[]"]
@@ -128,6 +127,10 @@ def main(folder: Path) -> None:
     genlab.train(*words("odd"), f"trainer.strategy={UNUSED}", f"folder={folder / 'odd' / 'ddp'}")
     for name, before, after in CHANGES:
         _change(name, folder / name / f"{before}-{after}", before, after)
+    try:
+        _change("odd", folder / "odd" / "refused", UNUSED, "deepspeed")
+    except UsageError as error:
+        write_json(folder / "kept" / f"refused.{rank()}.json", {"says": str(error)})
     gc.collect()
     engines = [thing for thing in gc.get_objects() if type(thing).__name__ == "DeepSpeedEngine"]
     write_json(folder / "kept" / f"engines.{rank()}.json", {"alive": len(engines)})

@@ -179,9 +179,10 @@ def test_fewer_tasks_than_nodes(told):
         of_srun(told, NTASKS="1", NNODES="2").join()
 
 
-def test_a_port_that_is_none(told):
-    told("", WORLD_SIZE="1", RANK="0", LOCAL_RANK="0", MASTER_PORT="abc")
-    with pytest.raises(UsageError, match=r"MASTER_PORT=abc: a launcher gives a whole number"):
+@pytest.mark.parametrize("port", ["abc", "0", "99999"])
+def test_a_port_that_is_none(told, port):
+    told("", WORLD_SIZE="1", RANK="0", LOCAL_RANK="0", MASTER_PORT=port)
+    with pytest.raises(UsageError, match=rf"MASTER_PORT={port}: .* number from 1 to 65535"):
         settings("torchrun").join()
 
 

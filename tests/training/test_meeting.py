@@ -28,12 +28,13 @@ def test_what_went_wrong_is_said():
         meet(join, 2)
 
 
-def test_that_they_cannot_meet_is_said(monkeypatch):
+@pytest.mark.parametrize("kind", [DistNetworkError, RuntimeError])
+def test_that_they_cannot_meet_is_said(monkeypatch, kind):
     monkeypatch.setenv("MASTER_ADDR", "nowhere")
     monkeypatch.setenv("MASTER_PORT", "29400")
 
     def join() -> None:
-        raise DistNetworkError("no such host\nat frame #1")
+        raise kind("no such host\nat frame #1")
 
     with pytest.raises(GenlabError, match=r"processes cannot meet at nowhere:29400: no such host$"):
         meet(join, 2)
@@ -64,3 +65,5 @@ def test_one_that_is_missed():
     assert "remote process exited" in misses(DistBackendError("NCCL error: remote process exited"))
     assert misses(DistBackendError("NCCL error: out of memory")) == ""
     assert misses(RuntimeError("shapes differ")) == ""
+    worker = "Caught OSError in DataLoader worker process 0.\nConnection reset by peer"
+    assert misses(RuntimeError(worker)) == ""

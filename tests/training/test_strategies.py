@@ -67,6 +67,17 @@ def test_a_process_keeps_its_part(runs, strategy, weights, averages):
 
 
 @pytest.mark.slow
+def test_weights_that_took_no_part_do_not_go_on_with_deepspeed(runs):
+    """Its pieces have one number of steps for a whole group."""
+    (run,) = (runs / "odd" / "refused").iterdir()
+    record = json.loads((run / "run.json").read_text())
+    assert (len(record["sessions"]), record["status"]) == (2, "interrupted")
+    for rank in (0, 1):
+        said = json.loads((runs / "kept" / f"refused.{rank}.json").read_text())["says"]
+        assert "some took no part: go on with trainer=ddp" in said
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 1])
 def test_nothing_is_left_of_deepspeed_after_a_fit(runs, rank):
     """Hooks on its weights would keep an engine, and the weights, for as long as the process lives."""
