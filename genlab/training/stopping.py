@@ -1,8 +1,8 @@
 """Between two steps, the same of all processes: saving where it is due, and stopping when asked.
 
 About once a second the processes ask each other whether one of them has been asked to stop, and whether one
-finds a checkpoint due; after how many batches they do so next is part of what they agree on, as their clocks
-may differ.
+finds a checkpoint due; after how many batches they do so next is part of what they agree on, as their
+clocks may differ.
 """
 
 from __future__ import annotations
