@@ -35,6 +35,12 @@ class PluginError(GenlabError):
     code = 3
 
 
+def first_line(error: BaseException) -> str:
+    """Of its text, the beginning; its type where it has none."""
+    lines = str(error).splitlines()
+    return (lines[0] if lines else type(error).__name__)[:200]
+
+
 def in_words(error: BaseException) -> str:
     """Its type and text, in one line."""
     return " ".join(f"{type(error).__name__}: {error}".split())

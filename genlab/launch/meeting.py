@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from torch.distributed import DistError
 
-from genlab.errors import GenlabError
+from genlab.errors import GenlabError, first_line
 from genlab.rank import rank
 
 SOON = 10.0  # seconds after which somebody may wonder what goes on
@@ -69,5 +69,4 @@ def misses(error: BaseException) -> str:
 
 def _line(error: BaseException) -> str:
     """Its first, without the place in a source file that gloo begins with."""
-    line = (str(error).splitlines() or [type(error).__name__])[0]
-    return re.sub(r"^\[[^]]*\] ", "", line)[:200]
+    return re.sub(r"^\[[^]]*\] ", "", first_line(error))

@@ -12,10 +12,11 @@ from typing import IO
 
 import numpy as np
 
+from genlab.errors import first_line
 from genlab.trust.files import Refused, admit, require_room
 
 VERSIONS = {b"\x93NUMPY\x01\x00": 2, b"\x93NUMPY\x02\x00": 4}  # bytes of the length of a header
-LONGEST = 10_000  # characters of a header
+LONGEST = 10_000  # characters of the header of one array
 HEADER = re.compile(
     r"\{'descr': '([<>|=]?[?a-zA-Z]\d{0,9}(?:\[\w+\])?)', 'fortran_order': (True|False), "
     r"'shape': \(([\d, ]{0,500})\),? ?\}\s*"
@@ -53,7 +54,7 @@ def read_npz(path: Path, names: Collection[str] | None = None) -> dict[str, np.n
     except Refused:
         raise
     except BROKEN as error:
-        raise Refused(f"{path} is no complete .npz file ({_line(error)})") from error
+        raise Refused(f"{path} is no complete .npz file ({first_line(error)})") from error
 
 
 def _check_sizes(path: Path, names: Collection[str] | None) -> None:
@@ -89,8 +90,3 @@ def npy_header(file: IO[bytes]) -> tuple[np.dtype, bool, tuple[int, ...]]:
         raise ValueError("its header is another")
     shape = tuple(int(n) for n in found[3].split(",") if n.strip())
     return np.dtype(found[1]), found[2] == "True", shape
-
-
-def _line(error: Exception) -> str:
-    lines = str(error).splitlines()
-    return (lines[0] if lines else type(error).__name__)[:200]

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genlab.errors import first_line
+from genlab.trust.arrays import LONGEST
 from genlab.trust.files import Refused, admit, require_room
 
 # What a checkpoint may name. torch's own list is longer (bytearray(10**12) is on it), and grows.
@@ -32,7 +34,6 @@ TYPES = {  # of numbers in safetensors, and NumPy's names
     "F32": "float32",
     "F64": "float64",
 }
-LONGEST = 10_000  # bytes of the header of one tensor
 STRUCTURE = 2**26  # bytes of what says how tensors lie in a checkpoint
 BROKEN = (
     OSError,
@@ -74,7 +75,7 @@ def read_checkpoint(path: Path, within: Path | None = None) -> Any:
     except Refused:
         raise
     except BROKEN as error:
-        raise Refused(f"{path} is not a readable checkpoint: {_line(error)}") from None
+        raise Refused(f"{path} is not a readable checkpoint: {first_line(error)}") from None
 
 
 def _named(path: Path) -> Iterator[str]:
@@ -103,7 +104,7 @@ def read_tensors(path: Path, within: Path | None = None) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, *BROKEN) as error:
-        raise Refused(f"{path} is not a readable safetensors file: {_line(error)}") from None
+        raise Refused(f"{path} is not a readable safetensors file: {first_line(error)}") from None
 
 
 def tensor_header(path: Path) -> tuple[str, tuple[int, ...], int]:
@@ -125,12 +126,7 @@ def tensor_header(path: Path) -> tuple[str, tuple[int, ...], int]:
             about = file.get_slice(names[0])
             code, shape = about.get_dtype(), tuple(about.get_shape())
     except SafetensorError as error:
-        raise ValueError(_line(error)) from None
+        raise ValueError(first_line(error)) from None
     if code not in TYPES:
         raise ValueError(f"its numbers are {code}, expected {', '.join(TYPES)}")
     return TYPES[code], shape, 8 + length
-
-
-def _line(error: BaseException) -> str:
-    lines = str(error).splitlines()
-    return (lines[0] if lines else type(error).__name__)[:200]

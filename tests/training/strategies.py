@@ -41,9 +41,9 @@ OPTIMIZERS = {
     ],
     "two_groups": [f"optimizer._target_={HERE}two_groups", "+optimizer._partial_=true"],
 }
+BUILT_IN = ("made", "unet", "draw", "gmmn_ae", "rbm", "dbn", "deep_autoencoder")
 CHOSEN = {
-    **{name: FAMILIES[name] for name in ("made", "unet", "draw", "gmmn_ae", "rbm", "dbn")},
-    "deep_autoencoder": FAMILIES["deep_autoencoder"],
+    **{name: FAMILIES[name] for name in BUILT_IN},
     **{name: [*MADE, *words] for name, words in OPTIMIZERS.items()},
 }
 ODD = [*MADE, f"model._target_={HERE}Odd"]
