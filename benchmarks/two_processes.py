@@ -1,14 +1,14 @@
 """What do two processes with one thread each gain over one with one thread?
 
-  python benchmarks/two_processes.py                # half an hour on two idle cores
-  python benchmarks/two_processes.py --short        # fewer steps, once: two minutes
+  python benchmarks/two_processes.py                # forty minutes on two idle cores
+  python benchmarks/two_processes.py --short        # fewer steps, once: three minutes
 
 Training data a second, as ``metrics.csv`` has them, of two processes over those of one, medians of five
 runs each in turn: MADE 784-2000-784 at 1000 data per process and at 100, the U-Net on 28×28 images at 50.
-Beside it what a step costs more in each of two processes, and what averaging as many gradients takes by
-itself (all-reduce by gloo). Then the same for an evaluation, the bound of a diffusion on 1,000 images,
-without the time that starting processes takes. Data are random bits, for which none of this makes a
-difference.
+Beside it the same ratio of two runs at once that share nothing, which is what the machine has to give; what
+a step costs more in each of two processes; and what averaging as many gradients takes by itself (all-reduce
+by gloo). Then the same for an evaluation, the bound of a diffusion on 1,000 images, without the time that
+starting processes takes. Data are random bits, for which none of this makes a difference.
 
 Required on two idle cores: 1.5 times the data a second for MADE at 1000 and for the U-Net, 1.7 times in
 evaluation.
@@ -24,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 
@@ -81,8 +82,23 @@ def speed(run: Path) -> float:
     return median(found[1:])
 
 
-def parameters(run: Path) -> int:
-    return json.loads((run / "run.json").read_text())["parameters"]
+def of_one(words: list[str], folder: Path) -> float:
+    return speed(train([*words, *ONE], folder))
+
+
+def of_two(words: list[str], folder: Path) -> float:
+    return speed(train([*words, *TWO], folder))
+
+
+def apart(words: list[str], folder: Path) -> float:
+    """Of two runs at once that share nothing."""
+    with ThreadPoolExecutor(2) as pool:
+        return sum(pool.map(of_one, [words] * 2, [folder / "a", folder / "b"]))
+
+
+def parameters(runs: Path) -> int:
+    """Of any run below that folder, as all train one model."""
+    return json.loads(next(runs.glob("*/run.json")).read_text())["parameters"]
 
 
 def all_reduce(size: int) -> float:
@@ -100,32 +116,22 @@ def all_reduce(size: int) -> float:
 
 
 def training(folder: Path, short: bool) -> list[float]:
+    """The ratio of each case."""
     rows, ratios = [], []
     for name, (words, batch, n, epochs) in CASES.items():
-        data = [
-            *QUIET,
-            "data=npz",
-            f"data.path={random_bits(folder, n)}",
-            f"data.batch_size={batch}",
-        ]
-        words = [*words, *data, f"stages.fit.max_epochs={2 if short else epochs}"]
+        runs = folder / f"case-{len(rows)}"
+        data = ["data=npz", f"data.path={random_bits(folder, n)}", f"data.batch_size={batch}"]
+        words = [*words, *data, *QUIET, f"stages.fit.max_epochs={2 if short else epochs}"]
         rounds = range(1 if short else REPEATS)
-        runs = [[train([*words, *where], folder / "runs") for where in (ONE, TWO)] for _ in rounds]
-        a, b = (median(map(speed, of)) for of in zip(*runs, strict=True))
-        more, alone = batch / (b / 2) - batch / a, all_reduce(parameters(runs[0][0]))
+        found = [[of(words, runs) for of in (of_one, of_two, apart)] for _ in rounds]
+        a, b, c = map(median, zip(*found, strict=True))
+        more, alone = batch / (b / 2) - batch / a, all_reduce(parameters(runs))
         ratios.append(b / a)
-        rows.append(
-            [
-                name,
-                f"{a:.0f}",
-                f"{b:.0f}",
-                f"{b / a:.2f}",
-                f"{1e3 * more:.0f}",
-                f"{1e3 * alone:.0f}",
-            ]
-        )
-    head = ["training", "data/s of one", "of two", "ratio", "ms more a step", "ms of all-reduce"]
-    table(head, rows)
+        numbers = [a, b, b / a, c / a, 1e3 * more, 1e3 * alone]
+        digits = [0, 0, 2, 2, 0, 0]
+        rows.append([name, *(f"{x:.{d}f}" for x, d in zip(numbers, digits, strict=True))])
+    head = ["training", "data/s of one", "of two", "ratio", "sharing nothing"]
+    table([*head, "ms more a step", "ms of all-reduce"], rows)
     return ratios
 
 
