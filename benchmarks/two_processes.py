@@ -1,9 +1,9 @@
 """What do two processes with one thread each gain over one with one thread?
 
-  python benchmarks/two_processes.py                # forty minutes on two idle cores
-  python benchmarks/two_processes.py --short        # fewer steps, once: three minutes
+  python benchmarks/two_processes.py                # half an hour on two idle cores
+  python benchmarks/two_processes.py --short        # fewer steps, once: seven minutes
 
-Training data a second, as ``metrics.csv`` has them, of two processes over those of one, medians of five
+Training data a second, as ``metrics.csv`` has them, of two processes over those of one, medians of three
 runs each in turn: MADE 784-2000-784 at 1000 data per process and at 100, the U-Net on 28×28 images at 50.
 Beside it the same ratio of two runs at once that share nothing, which is what the machine has to give; what
 a step costs more in each of two processes; and what averaging as many gradients takes by itself (all-reduce
@@ -31,7 +31,7 @@ from statistics import median
 from reporting import random_bits, table, verdict
 
 TRAINING, EVALUATION = 1.5, 1.7
-REPEATS = 5
+REPEATS = 3
 ONE = ["trainer=cpu", "trainer.threads=1"]
 TWO = ["trainer=ddp_cpu", "trainer.threads=1"]
 QUIET = ["evaluate=[]", "gallery=false"]

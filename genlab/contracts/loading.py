@@ -7,22 +7,17 @@ time, so that only a list that a data set makes of its order is as long as the d
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 from collections.abc import Callable, Iterator
-from types import FrameType
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, DistributedSampler
 
+from genlab.contracts import workers
 from genlab.errors import UsageError
-from genlab.interrupts import asked
 from genlab.randomness import generator
 
-TOLD = 2.0  # seconds until whoever uses a worker has heard of a signal to all
 AT_ONCE = 8192  # rows whose numbers are computed together
 
 Order = Callable[[Tensor], Tensor]  # (B,) places in an epoch, int64 → (B,) rows
@@ -102,7 +97,8 @@ class Loader(DataLoader):
             sampler=sampler,
             collate_fn=_identity,
             num_workers=num_workers,
-            worker_init_fn=_outlive_one_signal,
+            worker_init_fn=workers.begin,
+            multiprocessing_context=workers.context() if num_workers else None,
         )
         self._position = 0
 
@@ -137,23 +133,3 @@ class Loader(DataLoader):
 
 def _identity(batch: Any) -> Any:
     return batch
-
-
-def _outlive_one_signal(_worker: int) -> None:
-    """A signal to all processes of a run is not for its workers: what uses them stops in good order, and
-    they with it. A second one is, and one that this worker alone was sent: the loader has no use for it.
-    """
-
-    def wait(signum: int, _frame: FrameType | None) -> None:
-        signal.signal(signum, signal.SIG_DFL)
-        leaving = threading.Timer(TOLD, _leave_unless_asked)
-        leaving.daemon = True
-        leaving.start()
-
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, wait)
-
-
-def _leave_unless_asked() -> None:
-    if not asked():
-        os._exit(0)
