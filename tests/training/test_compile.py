@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -9,6 +13,7 @@ import genlab
 from genlab.contracts import Batch, DataSpec, Support
 from genlab.models.draw import DRAW
 from genlab.randomness import scope
+from tests.training.running import ROOT, only_run
 
 MODELS = {
     "made": ["model=made", "model.hidden=[8]"],
@@ -28,6 +33,24 @@ def test_compiled_training_is_the_same_training(tmp_path, name):
     before = eager.model.state_dict()
     for key, weight in compiled.model.state_dict().items():
         torch.testing.assert_close(weight, before[key], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_so_it_is_on_two_processes(tmp_path):
+    """Processes of their own: the compiler's threads do not outlive a fork."""
+
+    def weights(name: str, *where: str) -> dict[str, torch.Tensor]:
+        words = [*MODELS["made"], "data.batch_size=130", "stages.fit.max_epochs=1", "evaluate=[]"]
+        words = [*words, "gallery=false", "trainer=ddp_cpu", "trainer.threads=1", *where]
+        command = [sys.executable, "-m", "genlab", "train", *words, f"folder={tmp_path / name}"]
+        subprocess.run(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True, timeout=300)
+        return genlab.open(only_run(tmp_path / name)).model.state_dict()
+
+    eager = weights("eager")
+    for strategy in ("ddp", "fsdp"):
+        compiled = weights(strategy, f"trainer.strategy={strategy}", "trainer.compile=true")
+        for key, weight in compiled.items():
+            torch.testing.assert_close(weight, eager[key], rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("options", [{}, {"read": 2, "write": 2, "autoregressive": True}])
