@@ -75,9 +75,9 @@ class _Forked(Popen):
         """Fork once, and end what does not begin. What ends before it has begun is left to the loader."""
         reader, process_obj.writer = os.pipe()
         super().__init__(process_obj)  # the child stays in there
-        os.close(process_obj.writer)
         begun = False
         try:
+            os.close(process_obj.writer)
             begun = bool(wait([reader], PATIENCE))
         finally:  # also where a signal ends the waiting
             os.close(reader)
