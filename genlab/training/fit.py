@@ -16,7 +16,6 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Callback, Trainer
-from pytorch_lightning.callbacks import EMAWeightAveraging
 
 from genlab import interrupts, randomness
 from genlab.contracts import Batch, DataModule, Stage, Trainable, UsageError
@@ -24,6 +23,7 @@ from genlab.rank import rank
 from genlab.runs import RunDirectory, write_json
 from genlab.sketch import require_one
 from genlab.sums import is_intact
+from genlab.training.averaging import averaging
 from genlab.training.checkpoint_files import (
     SafeCheckpointIO,
     drop_previous,
@@ -36,7 +36,13 @@ from genlab.training.checkpoints import Checkpoints, EndOfStage, Validation
 from genlab.training.curves import Curves
 from genlab.training.heartbeat import Heartbeat
 from genlab.training.randomness import KeyedRandomness
-from genlab.training.restoring import load_whole, processes_of, require_epoch, require_steps
+from genlab.training.restoring import (
+    load_whole,
+    processes_of,
+    require_averages,
+    require_epoch,
+    require_steps,
+)
 from genlab.training.settings import TrainerSettings
 from genlab.training.sharding import GathersForValidation, KeepsWhatLossesMove, copied
 from genlab.training.solution import Solution
@@ -144,7 +150,7 @@ def _fit_stage(
     trainer = settings.trainer(
         [
             KeyedRandomness(seed, stage.name),
-            *_averaging(stage),
+            *averaging(stage, shards=settings.shards),
             *callbacks,
             curves := Curves(run, stage, title),
             speed := Throughput(
@@ -173,7 +179,9 @@ def _fit_stage(
         warnings.filterwarnings(
             "ignore", ".*in eval mode at the start of training.*"
         )  # the frozen rest
-        warnings.filterwarnings("ignore", ".*WeightAveraging doesn't support sharding.*")  # refused
+        warnings.filterwarnings(
+            "ignore", ".*WeightAveraging doesn't support sharding.*"
+        )  # see averaging
         with interrupts.patiently():
             trainer.fit(model, datamodule=data, ckpt_path=start)
     _mark_finished(run, stage, trainer)
@@ -224,14 +232,6 @@ def first_rows(data: DataModule) -> Batch:
     return dataset[torch.arange(0, len(dataset), step)]
 
 
-def _averaging(stage: Stage) -> list[Callback]:
-    """Averaged weights are what later stages, evaluation and sampling use. Buffers are left alone:
-    averaging would turn binary chains into greys and counters into fractions."""
-    if stage.ema == 0:
-        return []
-    return [EMAWeightAveraging(decay=stage.ema, use_buffers=False)]
-
-
 def _require_same(model: Trainable, path: Path, stage: Stage, world_size: int) -> None:
     checkpoint = load_whole(path)
     load_weights(model, checkpoint, path)
@@ -241,6 +241,7 @@ def _require_same(model: Trainable, path: Path, stage: Stage, world_size: int) -
     _require_processes(path, theirs["world_size"], world_size)
     require_epoch(checkpoint, path, _epochs(stage))
     require_steps(stage, checkpoint, path)
+    require_averages(stage, checkpoint, path)
 
 
 def _require_finished(run: RunDirectory, world_size: int) -> None:

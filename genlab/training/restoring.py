@@ -85,16 +85,23 @@ def require_whole(checkpoint: dict[str, Any], path: Path) -> None:
         raise _spoiled(path, "a loss is more than a number")
     if not VERSION.fullmatch(checkpoint["pytorch-lightning_version"]):
         raise _spoiled(path, "pytorch-lightning_version is none")
-    if "current_model_state" in checkpoint:
-        _require_averages(checkpoint, path)
 
 
-def _require_averages(checkpoint: dict[str, Any], path: Path) -> None:
-    """Raise UsageError where weights and their averages are not of the same shapes."""
+def require_averages(stage: Stage, checkpoint: dict[str, Any], path: Path) -> None:
+    """Raise UsageError unless it has averages of its weights if the stage makes them, and only then."""
+    for key in ("current_model_state", "averaging_state"):
+        if (key in checkpoint) != (stage.ema > 0):
+            there = "there is" if key in checkpoint else "there is no"
+            raise _spoiled(path, f"{there} {key}, and stages.{stage.name}.ema={stage.ema}")
+    if stage.ema:
+        _require_alike_averages(checkpoint, path)
+
+
+def _require_alike_averages(checkpoint: dict[str, Any], path: Path) -> None:
     averages, weights = (checkpoint[key] for key in ("state_dict", "current_model_state"))
     if {k: _shape(v) for k, v in averages.items()} != {k: _shape(v) for k, v in weights.items()}:
         raise _spoiled(path, "its averages are not of its weights")
-    if _shape(checkpoint.get("averaging_state", {}).get("n_averaged", torch.tensor(0))) != ():
+    if _shape(checkpoint["averaging_state"]["n_averaged"]) != ():
         raise _spoiled(path, "n_averaged is no number")
 
 

@@ -175,8 +175,6 @@ class TrainerSettings:
 
     def require_stages(self, stages: Sequence[Stage]) -> None:
         """Raise UsageError for a stage that cannot be trained so."""
-        if self.shards:
-            sharding.require_shardable(stages)
         if self.strategy == "deepspeed":
             zero.require_elementwise(stages)
 

@@ -12,7 +12,7 @@ https://arxiv.org/abs/2304.11277; here its second version, https://pytorch.org/d
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from itertools import chain
 from pathlib import Path
@@ -30,7 +30,7 @@ from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import Optimizer
 
-from genlab.contracts import Stage, Trainable, UsageError
+from genlab.contracts import Stage, Trainable
 from genlab.training.checkpoint_files import load_checkpoint
 
 
@@ -92,16 +92,6 @@ def _shared_out_state(optimizer: Optimizer, found: Mapping[str, Any]) -> dict[st
 def _is_of_each(weight: Tensor, value: Any) -> bool:
     """Whether it has a number for each of a weight's."""
     return isinstance(value, Tensor) and value.dim() > 0 and value.shape == weight.shape
-
-
-def require_shardable(stages: Sequence[Stage]) -> None:
-    """Raise UsageError for a stage that averages its weights, which Lightning cannot do in shards."""
-    for stage in stages:
-        if stage.ema:
-            raise UsageError(
-                f"stages.{stage.name}.ema={stage.ema}: weights that are shared out are not averaged: "
-                "set it to 0, or choose trainer=ddp"
-            )
 
 
 def copied(model: Trainable, stage: Stage) -> tuple[Trainable, Stage]:

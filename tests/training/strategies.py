@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pytorch_lightning.callbacks import EMAWeightAveraging
 from torch import nn, optim
 
 import genlab
@@ -80,6 +81,7 @@ class Kept(Witness):
             "all": sum(p.numel() for p in parameters),
             "weights": sum(_own(p) for p in parameters),
             "averages": sum(averages),
+            "ema": sum(_own(p) for p in _averaged(trainer)),
             "hooks": sorted(self.hooks),
         }
         write_json(self.file.with_suffix(f".{trainer.global_rank}.json"), seen)
@@ -98,19 +100,23 @@ def two_groups(weights: Iterable[nn.Parameter], **options: Any) -> optim.Optimiz
     return optim.Adam([{"params": [first], "lr": 1e-3}, {"params": rest}], **options)
 
 
+def _averaged(trainer: Any) -> Iterable[Any]:
+    found = (c for c in trainer.callbacks if isinstance(c, EMAWeightAveraging))
+    return next(found)._average_model.parameters()
+
+
 def _own(x: Any) -> int:
     return x.to_local().numel() if hasattr(x, "to_local") else x.numel()
 
 
 def words(name: str) -> list[str]:
-    """Without averaged weights, which ``fsdp`` does not have. Of a convolution Adam would make much of the
-    rounding."""
+    """With averaged weights. Of a convolution Adam would make much of the rounding."""
     given = ODD if name == "odd" else CHOSEN[name]
     if name == "unet":
         given = [*given, "optimizer=sgd", "optimizer.lr=1e-4"]
     trained = [stage.name for stage in Plan(given).stages if stage.solve is None]
     options = [
-        f"stages.{stage}.{key}" for stage in trained for key in (f"max_steps={STEPS}", "ema=0")
+        f"stages.{stage}.{key}" for stage in trained for key in (f"max_steps={STEPS}", "ema=0.5")
     ]
     return [*given, *options, *ON_CPU]
 

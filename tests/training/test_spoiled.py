@@ -144,8 +144,10 @@ def test_a_place_in_the_epoch(run, capsys, position):
 @pytest.mark.parametrize(
     ("place", "value"),
     [
+        ("averaging_state", GONE),
         ("averaging_state", {}),
         ("averaging_state/n_averaged", torch.zeros(3)),
+        ("current_model_state", GONE),
         ("current_model_state/encoder.bias", GONE),
         ("current_model_state/encoder.bias", torch.zeros(3)),
     ],

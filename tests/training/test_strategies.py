@@ -10,13 +10,16 @@ from pathlib import Path
 import pytest
 import torch
 
+import genlab
 from genlab.api import Plan
 from genlab.contracts import UsageError
 from genlab.training import TrainerSettings, zero
-from tests.training.killing import start
+from genlab.training.checkpoint_files import KEEPER
+from tests.training.killing import finish, start
 from tests.training.strategies import CHANGES, CHOSEN, ON_CPU, STRATEGIES
 from tests.training.test_families import MADE
 
+WEIGHTS = ("state_dict", "current_model_state")  # their averages, and as they are
 POISON = """
 import torch
 from pytorch_lightning import Callback
@@ -49,8 +52,10 @@ def test_it_ends_with_the_same_weights(runs, name, strategy):
     whole, shared = (ends(runs / name / each) for each in ("ddp", strategy))
     assert whole.keys() == shared.keys()
     for stage, checkpoint in whole.items():
-        weights, expected = shared[stage]["state_dict"], checkpoint["state_dict"]
-        torch.testing.assert_close(weights, expected, rtol=0, atol=1e-6)
+        for kind in WEIGHTS:
+            torch.testing.assert_close(shared[stage][kind], checkpoint[kind], rtol=0, atol=1e-6)
+        judged = [each["callbacks"][KEEPER]["best"] for each in (shared[stage], checkpoint)]
+        assert judged == [None] * 2 or judged[0] == pytest.approx(judged[1], rel=1e-5)
 
 
 @pytest.mark.slow
@@ -63,7 +68,20 @@ def test_a_process_keeps_its_part(runs, strategy, weights, averages):
         seen = json.loads((runs / "kept" / f"{strategy}.{rank}.json").read_text())
         assert seen["weights"] == pytest.approx(weights * seen["all"], rel=0.04)
         assert seen["averages"] == pytest.approx(averages * seen["all"], rel=0.04)
+        assert seen["ema"] == pytest.approx(weights * seen["all"], rel=0.04)
         assert seen["hooks"] == ["after", "before"]
+
+
+@pytest.mark.slow
+def test_one_process_keeps_all_of_the_averages(tmp_path):
+    """Whole weights are then the memory that is averaged."""
+    alone = [*MADE, "stages.fit.ema=0.9", "stages.fit.max_epochs=1", "evaluate=[]"]
+    genlab.train(*alone, f"folder={tmp_path / 'cpu'}")
+    fsdp = ["trainer=fsdp", "trainer.accelerator=cpu", "trainer.devices=1"]
+    finish(start(tmp_path / "fsdp", [*alone, *fsdp]))
+    whole, shared = ends(tmp_path / "cpu"), ends(tmp_path / "fsdp")
+    for kind in WEIGHTS:
+        torch.testing.assert_close(shared["fit"][kind], whole["fit"][kind], rtol=0, atol=1e-6)
 
 
 @pytest.mark.slow
@@ -94,7 +112,8 @@ def test_a_run_goes_on_with_another_strategy(runs, name, before, after):
     assert found.keys() == expected.keys()
     for stage, theirs in expected.items():
         ours = found[stage]
-        torch.testing.assert_close(ours["state_dict"], theirs["state_dict"], rtol=0, atol=1e-6)
+        for kind in WEIGHTS:
+            torch.testing.assert_close(ours[kind], theirs[kind], rtol=0, atol=1e-6)
         (ours,), (theirs,) = ours["optimizer_states"], theirs["optimizer_states"]
         assert ours["param_groups"] == theirs["param_groups"]
         for number, kept in theirs["state"].items():
@@ -115,22 +134,9 @@ def test_a_gradient_that_is_not_finite_ends_the_run(tmp_path, monkeypatch):
     assert "Traceback" not in errors
 
 
-@pytest.mark.parametrize(
-    ("words", "says"),
-    [
-        (
-            ["stages.fit.ema=0.9", "trainer=fsdp"],
-            r"ema=0\.9: .* set it to 0, or choose trainer=ddp",
-        ),
-        (
-            ["optimizer=adagrad", "trainer=deepspeed"],
-            r"optimizer: .* not for Adagrad: choose Adam, ",
-        ),
-    ],
-)
-def test_what_cannot_be_shared_out_is_refused(words, says):
-    with pytest.raises(UsageError, match=says):
-        Plan([*MADE, *words, *ON_CPU])
+def test_an_optimizer_that_cannot_be_shared_out_is_refused():
+    with pytest.raises(UsageError, match=r"optimizer: .* not for Adagrad: choose Adam, "):
+        Plan([*MADE, "optimizer=adagrad", "trainer=deepspeed", *ON_CPU])
 
 
 @pytest.mark.parametrize("precision", ["16-mixed", "bf16-true", "64-true"])
