@@ -5,17 +5,18 @@ Buffers are left alone: averaging would turn binary chains into greys and counte
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from pytorch_lightning import Callback, Trainer
-from pytorch_lightning.callbacks import EMAWeightAveraging
+from pytorch_lightning.callbacks import EMAWeightAveraging, WeightAveraging
 from torch import nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
-from torch.distributed.tensor import DTensor
 from torch.optim.swa_utils import AveragedModel
 
-from genlab.contracts import Stage
+from genlab.contracts import Stage, UsageError
 
 
 def averaging(stage: Stage, *, shards: bool) -> list[Callback]:
@@ -29,9 +30,27 @@ def averaging(stage: Stage, *, shards: bool) -> list[Callback]:
     return [kind(decay=stage.ema, use_buffers=False)]
 
 
+def is_averaging(trainer: Any) -> bool:
+    """Whether something does, also a callback that somebody has added."""
+    return any(isinstance(callback, WeightAveraging) for callback in trainer.callbacks)
+
+
+def require_averageable(stages: Sequence[Stage], precision: str) -> None:
+    """Raise UsageError for a stage whose averages would be as coarse as its weights, of which each step
+    changes too little. For weights that are shared out; other averages are in float32.
+    """
+    for stage in (stage for stage in stages if stage.ema and precision == "bf16-true"):
+        raise UsageError(
+            f"trainer.precision={precision}: averages (stages.{stage.name}.ema={stage.ema}) of weights "
+            "that are shared out would have no more digits than the weights: choose bf16-mixed, or set "
+            "that to 0"
+        )
+
+
 class AveragesParts(EMAWeightAveraging):
     """Each process averages the parts of the weights that it keeps, where Lightning would copy the model,
-    which weights that are shared out do not allow. A checkpoint is that of whole averages.
+    which weights that are shared out do not allow. A checkpoint is that of whole averages; of buffers there
+    are none.
     """
 
     @property
@@ -42,11 +61,13 @@ class AveragesParts(EMAWeightAveraging):
         """Nothing: weights are shared out only after it."""
 
     def on_fit_start(self, trainer: Trainer, pl_module: Any) -> None:
-        self._weights = [p for p in pl_module.parameters() if isinstance(p, DTensor)]
-        self._average_model = AveragedModel(self._parts(), **self._kwargs)
+        self._weights = list(pl_module.parameters())
+        device = trainer.strategy.root_device
+        self._average_model = AveragedModel(self._parts(), device, **self._kwargs)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *which: Any) -> None:
-        super().on_train_batch_end(trainer, self._parts(), *which)
+        if trainer.global_step > self._latest_update_step:
+            super().on_train_batch_end(trainer, self._parts(), *which)
 
     def on_validation_start(self, trainer: Trainer, pl_module: Any) -> None:
         """Here, before the weights are gathered."""
@@ -61,11 +82,12 @@ class AveragesParts(EMAWeightAveraging):
         assert self._average_model is not None
         self._swap_models(pl_module)
         averages = trainer.strategy.lightning_module_state_dict()
-        averages = {name: x.clone() for name, x in averages.items()}  # the weights, if all are here
+        if trainer.world_size == 1:
+            averages = copy.deepcopy(averages)  # else the weights' own memory
         self._swap_models(pl_module)
         checkpoint["current_model_state"] = checkpoint["state_dict"]
         checkpoint["state_dict"] = averages
-        checkpoint["averaging_state"] = {"n_averaged": self._average_model.n_averaged}
+        checkpoint["averaging_state"] = {"n_averaged": self._average_model.n_averaged.cpu()}
 
     @torch.no_grad()
     def on_load_checkpoint(
@@ -88,4 +110,5 @@ class AveragesParts(EMAWeightAveraging):
     @torch.no_grad()
     def _parts(self) -> Any:
         """What this process keeps of the weights, in the same memory."""
-        return nn.ParameterList(nn.Parameter(weight.to_local()) for weight in self._weights)
+        own = (weight.to_local() for weight in self._weights)
+        return nn.ParameterList(nn.Parameter(part, requires_grad=False) for part in own)

@@ -23,7 +23,7 @@ from genlab.rank import rank
 from genlab.runs import RunDirectory, write_json
 from genlab.sketch import require_one
 from genlab.sums import is_intact
-from genlab.training.averaging import averaging
+from genlab.training.averaging import averaging, is_averaging
 from genlab.training.checkpoint_files import (
     SafeCheckpointIO,
     drop_previous,
@@ -171,17 +171,14 @@ def _fit_stage(
     )
     _require_finished(run, trainer.world_size)
     if start is not None:
-        _require_same(model, start, stage, trainer.world_size)
+        _require_same(model, start, stage, trainer)
     elif stage.begin is not None:
         with randomness.scope("begin", seed, stage.name):
             stage.begin(first_rows(data))
     with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", ".*in eval mode at the start of training.*"
-        )  # the frozen rest
-        warnings.filterwarnings(
-            "ignore", ".*WeightAveraging doesn't support sharding.*"
-        )  # see averaging
+        # The frozen rest is; and where weights are shared out, they are averaged in another way.
+        warnings.filterwarnings("ignore", ".*in eval mode at the start of training.*")
+        warnings.filterwarnings("ignore", ".*WeightAveraging doesn't support sharding.*")
         with interrupts.patiently():
             trainer.fit(model, datamodule=data, ckpt_path=start)
     _mark_finished(run, stage, trainer)
@@ -232,16 +229,16 @@ def first_rows(data: DataModule) -> Batch:
     return dataset[torch.arange(0, len(dataset), step)]
 
 
-def _require_same(model: Trainable, path: Path, stage: Stage, world_size: int) -> None:
+def _require_same(model: Trainable, path: Path, stage: Stage, trainer: Trainer) -> None:
     checkpoint = load_whole(path)
     load_weights(model, checkpoint, path)
     theirs = checkpoint["genlab"]
     if theirs["stage"] != stage.name:
         raise UsageError(f"{path} is of stage {theirs['stage']!r}, not of {stage.name!r}")
-    _require_processes(path, theirs["world_size"], world_size)
+    _require_processes(path, theirs["world_size"], trainer.world_size)
     require_epoch(checkpoint, path, _epochs(stage))
     require_steps(stage, checkpoint, path)
-    require_averages(stage, checkpoint, path)
+    require_averages(checkpoint, path, averaging=is_averaging(trainer))
 
 
 def _require_finished(run: RunDirectory, world_size: int) -> None:

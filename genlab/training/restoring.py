@@ -87,13 +87,13 @@ def require_whole(checkpoint: dict[str, Any], path: Path) -> None:
         raise _spoiled(path, "pytorch-lightning_version is none")
 
 
-def require_averages(stage: Stage, checkpoint: dict[str, Any], path: Path) -> None:
-    """Raise UsageError unless it has averages of its weights if the stage makes them, and only then."""
+def require_averages(checkpoint: dict[str, Any], path: Path, *, averaging: bool) -> None:
+    """Raise UsageError unless it has averages of its weights if they are to go on, and only then."""
     for key in ("current_model_state", "averaging_state"):
-        if (key in checkpoint) != (stage.ema > 0):
-            there = "there is" if key in checkpoint else "there is no"
-            raise _spoiled(path, f"{there} {key}, and stages.{stage.name}.ema={stage.ema}")
-    if stage.ema:
+        if (key in checkpoint) != averaging:
+            there, now = ("a", "not ") if key in checkpoint else ("no", "")
+            raise _spoiled(path, f"there is {there} {key}, and weights are {now}averaged")
+    if averaging:
         _require_alike_averages(checkpoint, path)
 
 

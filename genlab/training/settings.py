@@ -25,6 +25,7 @@ from genlab.rank import rank
 from genlab.records import THREADS
 from genlab.runs import fair_threads
 from genlab.training import sharding, zero
+from genlab.training.averaging import require_averageable
 from genlab.training.lightning import NoProfiler, Threads, environment, leave_signals_alone
 
 # Lightning 2.6's own tree code asks torch an outdated question at every fit and predict.
@@ -175,6 +176,8 @@ class TrainerSettings:
 
     def require_stages(self, stages: Sequence[Stage]) -> None:
         """Raise UsageError for a stage that cannot be trained so."""
+        if self.shards:
+            require_averageable(stages, self.precision)
         if self.strategy == "deepspeed":
             zero.require_elementwise(stages)
 

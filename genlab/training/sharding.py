@@ -146,6 +146,7 @@ class GathersForValidation(Callback):
     def on_validation_start(self, trainer: Trainer, module: Any) -> None:
         for part in _parts(module):
             part.set_reshard_after_forward(False, recurse=False)
+            part.reshard()  # what a forward pass of others has gathered, which may be averages by now
             part.unshard()
 
     def on_validation_end(self, trainer: Trainer, module: Any) -> None:

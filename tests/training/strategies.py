@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from pytorch_lightning.callbacks import EMAWeightAveraging
 from torch import nn, optim
+from torch.distributed.fsdp import FSDPModule
 
 import genlab
 from genlab.api import Plan
@@ -71,6 +72,11 @@ class Kept(Witness):
 
     def on_after_backward(self, *_: Any) -> None:
         self.hooks.add("after")
+
+    def on_train_batch_end(self, trainer: Any, module: Any, *_: Any) -> None:
+        """Weights stay gathered, as a forward pass of its own would leave them."""
+        for part in (part for part in module.modules() if isinstance(part, FSDPModule)):
+            part.unshard()
 
     def on_train_end(self, trainer: Any, module: Any) -> None:
         averages = [

@@ -134,9 +134,22 @@ def test_a_gradient_that_is_not_finite_ends_the_run(tmp_path, monkeypatch):
     assert "Traceback" not in errors
 
 
-def test_an_optimizer_that_cannot_be_shared_out_is_refused():
-    with pytest.raises(UsageError, match=r"optimizer: .* not for Adagrad: choose Adam, "):
-        Plan([*MADE, "optimizer=adagrad", "trainer=deepspeed", *ON_CPU])
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (
+            ["stages.fit.ema=0.9", "trainer=fsdp", "trainer.precision=bf16-true"],
+            r"bf16-true: averages \(stages\.fit\.ema=0\.9\) .* choose bf16-mixed, or set that to 0",
+        ),
+        (
+            ["optimizer=adagrad", "trainer=deepspeed"],
+            r"optimizer: .* not for Adagrad: choose Adam, ",
+        ),
+    ],
+)
+def test_what_cannot_be_shared_out_is_refused(words, says):
+    with pytest.raises(UsageError, match=says):
+        Plan([*MADE, *words, *ON_CPU])
 
 
 @pytest.mark.parametrize("precision", ["16-mixed", "bf16-true", "64-true"])
